@@ -1,0 +1,59 @@
+import { closest, distance } from "fastest-levenshtein";
+import { z } from "zod";
+
+/**
+ * Says in plain words what zod found wrong: the place, the value's fault and, for an unknown key, the nearest
+ * valid one.
+ *
+ * @example explain(configSchema, error) // 'unknown key "optimiser": did you mean "optimizer"?'
+ */
+export function explain(schema: z.ZodType, error: z.ZodError): string[] {
+  return error.issues.flatMap((issue) => explainIssue(schema, issue, []));
+}
+
+function explainIssue(schema: z.ZodType, issue: z.core.$ZodIssue, outer: PropertyKey[]): string[] {
+  const path = [...outer, ...issue.path];
+  const place = path.map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    const known = keysAt(schema, path);
+    return issue.keys.map((key) => {
+      const where = place ? `${place}.${key}` : key;
+      if (known.length === 0) return `unknown key "${where}"`;
+      const nearest = closest(key, known);
+      return distance(key, nearest) <= Math.max(3, key.length / 2)
+        ? `unknown key "${where}": did you mean "${nearest}"?`
+        : `unknown key "${where}": valid here are ${known.join(", ")}`;
+    });
+  }
+  if (issue.code === "invalid_union") {
+    const branches = issue.errors.filter((issues) => issues.length > 0);
+    // The branch with the fewest complaints is most likely the one that was meant.
+    const meant = branches.sort((a, b) => a.length - b.length)[0];
+    if (meant) return meant.flatMap((inner) => explainIssue(schema, inner, path));
+  }
+  return [`${place || "config"}: ${issue.message}`];
+}
+
+/** Keys that objects at `path` may have; where a union offers several objects, the keys of all of them. */
+function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
+  let here: z.ZodType[] = [schema];
+  for (const step of path) {
+    here = here.flatMap(unwrap).flatMap((type): z.ZodType[] => {
+      if (type instanceof z.ZodObject)
+        return step in type.shape ? [type.shape[String(step)] as z.ZodType] : [];
+      if (type instanceof z.ZodArray) return [type.element as z.ZodType];
+      if (type instanceof z.ZodRecord) return [type.valueType as z.ZodType];
+      return [];
+    });
+  }
+  const objects = here.flatMap(unwrap).filter((type) => type instanceof z.ZodObject);
+  return [...new Set(objects.flatMap((type) => Object.keys(type.shape)))];
+}
+
+function unwrap(type: z.ZodType): z.ZodType[] {
+  if (type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault)
+    return unwrap(type.unwrap() as z.ZodType);
+  if (type instanceof z.ZodUnion) return (type.options as z.ZodType[]).flatMap(unwrap);
+  if (type instanceof z.ZodPipe) return unwrap(type.in as z.ZodType);
+  return [type];
+}
