@@ -1,0 +1,3 @@
+export { EngineError } from "../engine-error.ts";
+export { engineInstalled, type InstallOptions, installEngine } from "./install.ts";
+export { type Progress, progressOnStderr } from "./progress.ts";

@@ -1,0 +1,191 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import lockfile from "proper-lockfile";
+import { type EnginePlace, enginePlace, libraryNames } from "../cache.ts";
+import { EngineError } from "../engine-error.ts";
+import { compileBinding, requireCompiler, tryBinding } from "./compile.ts";
+import { downloadWheel, requirePip } from "./download.ts";
+import type { Wheel } from "./pins.ts";
+import type { Progress } from "./progress.ts";
+import { isStamped, writeStamp } from "./stamp.ts";
+import { unpack } from "./unpack.ts";
+
+export interface InstallOptions {
+  /** NVIDIA GPUs: TensorFlow's CUDA build and the NVIDIA libraries it needs (Linux x64). */
+  cuda?: boolean;
+  onProgress?: (progress: Progress) => void;
+}
+
+type Report = (progress: Omit<Progress, "seconds">) => void;
+
+/** True if the engine of this version of the project is in the cache, whole. Takes about a millisecond. */
+export function engineInstalled(options: { cuda?: boolean } = {}): boolean {
+  const place = enginePlace(options.cuda ? "cuda" : "cpu");
+  return hasTensorflow(place) && hasBinding(place);
+}
+
+/**
+ * Makes the engine: fetches TensorFlow's pinned wheel by pip, unpacks its libraries and headers, compiles
+ * tfjs-node's binding against them. Does nothing if it is there. Several may run at once, also on a shared home
+ * directory: one works, the others wait and find the result. Each part is made under a temporary name and renamed
+ * when whole, so an interrupted installation leaves nothing that could be mistaken for an engine.
+ *
+ * Throws EngineError, one line that says what is missing and what to do.
+ */
+export async function installEngine(options: InstallOptions = {}): Promise<EnginePlace> {
+  const place = enginePlace(options.cuda ? "cuda" : "cpu");
+  if (hasTensorflow(place) && hasBinding(place)) return place;
+  const began = performance.now();
+  const report: Report = (p) => options.onProgress?.({ ...p, seconds: (performance.now() - began) / 1000 });
+  await requireCompiler();
+  if (!hasTensorflow(place)) await requirePip();
+  makeCache(place.cache);
+  const unlock = await lock(place.cache, report);
+  try {
+    removePartial(place);
+    if (!hasTensorflow(place)) await installTensorflow(place, report);
+    if (!hasBinding(place)) await installBinding(place, report);
+  } finally {
+    await unlock();
+  }
+  return place;
+}
+
+function hasTensorflow(place: EnginePlace): boolean {
+  return isStamped(
+    place.tensorflow,
+    place.wheels.map((wheel) => wheel.sha256),
+  );
+}
+
+function hasBinding(place: EnginePlace): boolean {
+  return isStamped(place.engine, [place.key]);
+}
+
+async function installTensorflow(place: EnginePlace, report: Report): Promise<void> {
+  await requireSpace(place);
+  const partial = partialOf(place.tensorflow);
+  const files: string[] = [];
+  for (const wheel of place.wheels) {
+    const wheelDirectory = join(partial, "wheel");
+    mkdirSync(wheelDirectory, { recursive: true });
+    const download = { phase: "download", what: wheel.requirement, total: wheel.downloadMb } as const;
+    report({ ...download, done: 0 });
+    const path = await downloadWheel(wheel, wheelDirectory, (bytes) =>
+      report({ ...download, done: bytes / 1e6 }),
+    );
+    files.push(...(await unpackWheel(wheel, path, partial, report)));
+    rmSync(wheelDirectory, { recursive: true });
+  }
+  const libraries = libraryNames().map((name) => join("tensorflow", name));
+  const missing = libraries.find((library) => !files.includes(library));
+  if (missing !== undefined) throw new EngineError(`the TensorFlow wheel holds no ${missing}`);
+  // 13,000 headers are not looked at on every start; the two big files stand for the rest
+  writeStamp(
+    partial,
+    place.wheels.map((wheel) => wheel.sha256),
+    [...libraries, ...files.filter((file) => file.startsWith("nvidia/") && file.includes(".so"))],
+  );
+  moveInto(partial, place.tensorflow);
+}
+
+async function unpackWheel(wheel: Wheel, path: string, into: string, report: Report): Promise<string[]> {
+  const step = { phase: "unpack", what: wheel.requirement, total: wheel.unpackedMb } as const;
+  report({ ...step, done: 0 });
+  let bytes = 0;
+  let reported = 0;
+  return unpack(path, into, wanted, (count) => {
+    bytes += count;
+    if (bytes - reported < 5e6) return;
+    reported = bytes;
+    report({ ...step, done: bytes / 1e6 });
+  });
+}
+
+/** What is kept of a wheel, at the place it has there: TensorFlow finds NVIDIA's libraries relative to its own. */
+function wanted(entry: string): string | undefined {
+  if (libraryNames().some((name) => entry === `tensorflow/${name}`)) return entry;
+  if (entry.startsWith("tensorflow/include/")) return entry;
+  if (/^nvidia\/[^/]+\/lib\//.test(entry) || /^nvidia\/cuda_nvcc\/(bin|nvvm\/libdevice)\//.test(entry))
+    return entry;
+  return undefined;
+}
+
+async function installBinding(place: EnginePlace, report: Report): Promise<void> {
+  const partial = partialOf(place.engine);
+  mkdirSync(partial, { recursive: true });
+  const what = "the TensorFlow binding (g++)";
+  report({ phase: "compile", what });
+  const timer = setInterval(() => report({ phase: "compile", what }), 1000);
+  try {
+    await compileBinding(place, join(partial, "tfjs_binding.node"));
+  } finally {
+    clearInterval(timer);
+  }
+  report({ phase: "check", what: "that it loads" });
+  await tryBinding(join(partial, "tfjs_binding.node"));
+  writeStamp(partial, [place.key], ["tfjs_binding.node"]);
+  moveInto(partial, place.engine);
+}
+
+function makeCache(cache: string): void {
+  try {
+    mkdirSync(cache, { recursive: true });
+  } catch (error) {
+    throw new EngineError(
+      `the cache ${cache} cannot be made (${(error as Error).message}): set FUNMATCH_CACHE to a directory that can`,
+    );
+  }
+}
+
+async function lock(cache: string, report: Report): Promise<() => Promise<void>> {
+  const options = {
+    lockfilePath: join(cache, "install.lock"),
+    realpath: false,
+    stale: 30_000,
+    update: 5_000,
+  };
+  for (;;) {
+    try {
+      return await lockfile.lock(cache, options);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ELOCKED") throw error;
+      report({ phase: "wait", what: "for another installation into this cache" });
+      await new Promise((resume) => setTimeout(resume, 500));
+    }
+  }
+}
+
+async function requireSpace(place: EnginePlace): Promise<void> {
+  const kept = place.wheels.reduce((sum, wheel) => sum + wheel.unpackedMb, 0);
+  // pip writes a wheel to its temporary directory and copies it; one wheel is on disk at a time
+  const needed = kept + 2 * Math.max(...place.wheels.map((wheel) => wheel.downloadMb)) + 50;
+  const disk = await statfs(place.cache);
+  const free = (disk.bavail * disk.bsize) / 1e6;
+  if (free < needed) {
+    throw new EngineError(
+      `the engine needs ${Math.ceil(needed)} MB in ${place.cache} and ${Math.floor(free)} MB are free: ` +
+        "make room, or set FUNMATCH_CACHE to a directory on another disk",
+    );
+  }
+}
+
+function partialOf(directory: string): string {
+  return `${directory}.partial`;
+}
+
+/** What an interrupted installation left. We hold the lock, so nobody is at work on it. */
+function removePartial(place: EnginePlace): void {
+  for (const parent of [dirname(place.tensorflow), dirname(place.engine)]) {
+    if (!existsSync(parent)) continue;
+    for (const name of readdirSync(parent)) {
+      if (name.endsWith(".partial")) rmSync(join(parent, name), { recursive: true, force: true });
+    }
+  }
+}
+
+function moveInto(partial: string, directory: string): void {
+  rmSync(directory, { recursive: true, force: true });
+  renameSync(partial, directory);
+}
