@@ -5,7 +5,7 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 import type { TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { type EnginePlace, enginePlace } from "./cache.ts";
 import { EngineError } from "./engine-error.ts";
-import type { Variant } from "./install/pins.ts";
+import { type Variant, wheelsFor } from "./install/pins.ts";
 
 export interface EngineInfo {
   tensorflow: string;
@@ -78,8 +78,7 @@ async function load(): Promise<EngineInfo> {
 function installedPlace(): EnginePlace {
   const variants: Variant[] = process.env.FUNMATCH_DEVICE === "cpu" ? ["cpu"] : ["cuda", "cpu"];
   for (const variant of variants) {
-    if (variant === "cuda" && process.platform !== "linux") continue;
-    if (variant === "cuda" && process.arch !== "x64") continue;
+    if (!wheelsFor(`${process.platform}-${process.arch}`, variant)) continue;
     const place = enginePlace(variant);
     if (existsSync(place.binding)) return place;
   }
