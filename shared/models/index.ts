@@ -1,4 +1,16 @@
+export { type BitOutputs, bit, valueRange } from "./bit.ts";
+export {
+  type BitConfig,
+  bitBlocks,
+  bitConfigOf,
+  bitShapes,
+  parameterCount,
+  type Weights,
+} from "./bit-config.ts";
+export { initBit } from "./bit-init.ts";
+export { loadBitWeights } from "./bit-weights.ts";
 export { type NpyArray, type NpyData, readNpy } from "./npy.ts";
 export { ArrayFileError, type NpyDtype } from "./npy-header.ts";
 export { namesInNpz, type ReadNpzOptions, readNpz, readNpzMember } from "./npz-read.ts";
 export { writeNpz } from "./npz-write.ts";
+export { teacherVersion, weightsSha256 } from "./version.ts";

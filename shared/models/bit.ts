@@ -1,0 +1,72 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { type BitConfig, bitShapes, unitName } from "./bit-config.ts";
+import { groupNormRelu } from "./group-norm.ts";
+import { padSpatially, standardizedConv } from "./standardized-conv.ts";
+
+type Parameters = Record<string, tf.Tensor>;
+
+/** What a forward pass leaves behind; all in the network's own float32. */
+export interface BitOutputs {
+  /** After the root: [N, H/4, W/4, 64·width]. */
+  stem: tf.Tensor4D;
+  /** Each stage's outputs by unit (`unit01`, …), before the next unit's normalisation. */
+  stages: Record<string, tf.Tensor4D>[];
+  /** The last stage normalised, rectified and averaged over space: [N, C]. */
+  preLogits: tf.Tensor2D;
+  logits: tf.Tensor2D;
+}
+
+/**
+ * The BiT ResNet v2 of the paper (`bit_paper` in big_vision): weight-standardised convolutions, GroupNorm,
+ * pre-activation bottleneck units. A pure function of parameters and images, in tfjs ops alone.
+ *
+ * @example const { logits } = bit({ blocks: bitBlocks(50), width: 1, classes: 1000 })(params, images);
+ */
+export function bit(config: BitConfig): (params: Parameters, x: tf.Tensor4D) => BitOutputs {
+  const names = Object.keys(bitShapes(config));
+  return (params, x) => {
+    const missing = names.find((name) => !params[name]);
+    if (missing) throw new Error(`the parameters of this BiT model lack ${missing}`);
+    const stem = root(params, x);
+    let y = stem;
+    const stages = config.blocks.map((units, stage) => {
+      const outputs: Record<string, tf.Tensor4D> = {};
+      for (let unit = 1; unit <= units; unit++) {
+        const name = unitName(stage, unit);
+        y = residualUnit(params, name, y, unit === 1 && stage > 0 ? 2 : 1);
+        outputs[name.slice(name.indexOf("/") + 1)] = y;
+      }
+      return outputs;
+    });
+    const features = norm(params, "norm-pre-head", y);
+    const preLogits = tf.mean(features, [1, 2]) as tf.Tensor2D;
+    const logits = tf.add(tf.matMul(preLogits, params["head/kernel"]!), params["head/bias"]!) as tf.Tensor2D;
+    return { stem, stages, preLogits, logits };
+  };
+}
+
+/** Pixels 0..255 to the range a network was trained in, as big_vision's `value_range`. */
+export function valueRange(pixels: tf.Tensor4D, [low, high]: readonly [number, number]): tf.Tensor4D {
+  return tf.add(tf.mul(tf.div(pixels, 255), high - low), low);
+}
+
+function root(params: Parameters, x: tf.Tensor4D): tf.Tensor4D {
+  const wide = standardizedConv(x, params["root_block/conv_root/kernel"] as tf.Tensor4D, 2);
+  // Max-pooling looks past the border only where it must: padding never wins.
+  return tf.maxPool(padSpatially(wide, 1, Number.NEGATIVE_INFINITY), 3, 2, "valid");
+}
+
+function residualUnit(params: Parameters, unit: string, x: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
+  const conv = (name: string, input: tf.Tensor4D, by: 1 | 2 = 1): tf.Tensor4D =>
+    standardizedConv(input, params[`${unit}/${name}/kernel`] as tf.Tensor4D, by);
+  const active = norm(params, `${unit}/gn1`, x);
+  const shortcut = params[`${unit}/conv_proj/kernel`] ? conv("conv_proj", active, stride) : x;
+  let y = conv("conv1", active);
+  y = conv("conv2", norm(params, `${unit}/gn2`, y), stride);
+  y = conv("conv3", norm(params, `${unit}/gn3`, y));
+  return tf.add(y, shortcut);
+}
+
+function norm(params: Parameters, name: string, x: tf.Tensor4D): tf.Tensor4D {
+  return groupNormRelu(x, params[`${name}/scale`]!, params[`${name}/bias`]!);
+}
