@@ -3,8 +3,9 @@ import type { Box, Image } from "./image.ts";
 const CHANNELS = 3;
 
 /**
- * Where the outputs along one side read from: output i is `source[low[i]]` and `source[high[i]]` weighted by
- * `weight[i]` (the share of the second). Kept between calls, so that the hot path allocates nothing.
+ * Where the outputs along one side read from: output i lies between `low[i]` and `high[i]` (byte offsets from the
+ * crop's corner), `weight[i]` of the way from the first to the second. Kept between calls, so that the hot path
+ * allocates nothing.
  */
 interface Taps {
   low: Int32Array;
@@ -19,16 +20,19 @@ function makeTaps(length: number): Taps {
 let columns = makeTaps(256);
 let rows = makeTaps(256);
 
-/** Half-pixel centres: output i looks at (i + 0.5) * from/to - 0.5, in float32 as TensorFlow computes it. */
-function fillTaps(taps: Taps, from: number, to: number, reversed: boolean): void {
+/**
+ * Half-pixel centres: output i looks at (i + 0.5) * from/to - 0.5, in float32 as TensorFlow computes it.
+ * `step` is the distance in bytes from one source pixel to the next.
+ */
+function fillTaps(taps: Taps, from: number, to: number, step: number, reversed: boolean): void {
   const scale = Math.fround(from / to);
   for (let i = 0; i < to; i++) {
     const centre = Math.fround(Math.fround(i + 0.5) * scale);
     const at = Math.fround(centre - 0.5);
     const floor = Math.floor(at);
     const slot = reversed ? to - 1 - i : i;
-    taps.low[slot] = Math.max(floor, 0);
-    taps.high[slot] = Math.min(Math.ceil(at), from - 1);
+    taps.low[slot] = Math.max(floor, 0) * step;
+    taps.high[slot] = Math.min(Math.ceil(at), from - 1) * step;
     taps.weight[slot] = at - floor;
   }
 }
@@ -56,29 +60,36 @@ export function resizeBilinear(
   }
   if (columns.low.length < outWidth) columns = makeTaps(outWidth);
   if (rows.low.length < outHeight) rows = makeTaps(outHeight);
-  fillTaps(columns, box.width, outWidth, flip);
-  fillTaps(rows, box.height, outHeight, false);
-  const { data, width } = image;
-  const fround = Math.fround;
+  fillTaps(columns, box.width, outWidth, CHANNELS, flip);
+  fillTaps(rows, box.height, outHeight, image.width * CHANNELS, false);
+  const { data } = image;
+  const corner = (box.y * image.width + box.x) * CHANNELS;
   const { low, high, weight } = columns;
   let to = offset;
   for (let y = 0; y < outHeight; y++) {
-    const upper = ((box.y + rows.low[y]!) * width + box.x) * CHANNELS;
-    const lower = ((box.y + rows.high[y]!) * width + box.x) * CHANNELS;
+    const upper = corner + rows.low[y]!;
+    const lower = corner + rows.high[y]!;
     const down = rows.weight[y]!;
     for (let x = 0; x < outWidth; x++) {
-      const left = low[x]! * CHANNELS;
-      const right = high[x]! * CHANNELS;
+      const left = low[x]!;
+      const right = high[x]!;
       const across = weight[x]!;
       for (let channel = 0; channel < CHANNELS; channel++) {
         const a = data[upper + left + channel]!;
-        const b = data[lower + left + channel]!;
-        const top = fround(a + fround((data[upper + right + channel]! - a) * across));
-        const bottom = fround(b + fround((data[lower + right + channel]! - b) * across));
-        out[to++] = fround(top + fround(fround(bottom - top) * down));
+        const b = data[upper + right + channel]!;
+        const c = data[lower + left + channel]!;
+        const d = data[lower + right + channel]!;
+        out[to++] = between(a, b, c, d, across, down);
       }
     }
   }
+}
+
+/** The value between four neighbours, each step rounded to float32. */
+function between(a: number, b: number, c: number, d: number, across: number, down: number): number {
+  const top = Math.fround(a + Math.fround((b - a) * across));
+  const bottom = Math.fround(c + Math.fround((d - c) * across));
+  return Math.fround(top + Math.fround(Math.fround(bottom - top) * down));
 }
 
 /** The whole picture resized to [height, width] by {@link resizeBilinear}. */
