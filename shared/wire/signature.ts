@@ -115,7 +115,7 @@ async function keyOf(secret: string): Promise<CryptoKey> {
   ]);
 }
 
-function signedText(method: string, path: string, payload: string): Uint8Array<ArrayBuffer> {
+function signedText(method: string, path: string, payload: string): BufferSource {
   if (!/^[A-Za-z]+$/.test(method) || !/^\/[\x21-\x7e]*$/.test(path)) {
     throw refused("method and path must be those of an HTTP request");
   }
@@ -138,7 +138,7 @@ function fromBase64url(text: string): Uint8Array<ArrayBuffer> | undefined {
 
 function parseJson(bytes: Uint8Array<ArrayBuffer> | undefined): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch {
     return undefined;
   }

@@ -1,0 +1,102 @@
+import { HEAD_BYTES, type RequestHead, readRequestHead, WireError } from "@funmatch/wire";
+
+/** A request whose first bytes were read; the others wait in the socket until someone asks for them. */
+export interface Incoming {
+  head: RequestHead;
+  /** The bytes read so far: at least the head, and what came along with it. */
+  first: Uint8Array;
+  rest: ReadableStream<Uint8Array>;
+  /** Content-Length of the whole body. */
+  length: number;
+}
+
+/**
+ * Reads purpose, digest and shape from the first bytes of a logits request, and no more than that.
+ *
+ * @throws WireError `length_required`, `too_large`, `unsupported_media_type` or `malformed`
+ * @example
+ * const { head } = await readIncoming(request, 100_000_000);   // head.shape: [64, 64, 64, 3]
+ */
+export async function readIncoming(request: Request, maxBodyBytes: number): Promise<Incoming> {
+  const length = contentLength(request.headers);
+  if (length > maxBodyBytes) {
+    throw new WireError(
+      "too_large",
+      `the body has ${length} bytes, this gateway takes ${maxBodyBytes} (maxBodyBytes)`,
+    );
+  }
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/vnd.msgpack") {
+    throw new WireError(
+      "unsupported_media_type",
+      `content-type is ${type ?? "missing"}, must be application/vnd.msgpack`,
+    );
+  }
+  const encoding = request.headers.get("content-encoding");
+  if (encoding !== null && encoding !== "identity") {
+    throw new WireError(
+      "unsupported_media_type",
+      `content-encoding is ${encoding}; bodies are taken unencoded only`,
+    );
+  }
+  if (request.body === null) throw new WireError("malformed", "the request has no body");
+  const first = await readAtLeast(request.body, Math.min(HEAD_BYTES, length));
+  return { head: readRequestHead(first, length), first, rest: request.body, length };
+}
+
+/**
+ * Buffers the whole body, for calls that are small and are looked up by their content.
+ *
+ * @throws WireError `malformed` if the body ends early
+ */
+export async function readWhole({ first, rest, length }: Incoming): Promise<Uint8Array<ArrayBuffer>> {
+  const body = new Uint8Array(length);
+  body.set(first);
+  let filled = first.length;
+  for await (const chunk of chunks(rest)) {
+    body.set(chunk, filled);
+    filled += chunk.length;
+  }
+  if (filled !== length)
+    throw new WireError("malformed", `the body ended after ${filled} of ${length} bytes`);
+  return body;
+}
+
+function contentLength(headers: Headers): number {
+  const text = headers.get("content-length");
+  if (text === null)
+    throw new WireError("length_required", "Content-Length is missing; chunked bodies are not taken");
+  if (!/^\d{1,15}$/.test(text))
+    throw new WireError("malformed", `Content-Length is ${JSON.stringify(text)}, not a number`);
+  return Number(text);
+}
+
+async function readAtLeast(body: ReadableStream<Uint8Array>, bytes: number): Promise<Uint8Array> {
+  const reader = body.getReader();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  while (size < bytes) {
+    const { done, value } = await reader.read();
+    if (done)
+      throw new WireError("malformed", `the body ended after ${size} bytes, before its head was whole`);
+    parts.push(value);
+    size += value.length;
+  }
+  reader.releaseLock();
+  const first = new Uint8Array(size);
+  let offset = 0;
+  for (const part of parts) {
+    first.set(part, offset);
+    offset += part.length;
+  }
+  return first;
+}
+
+async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}

@@ -1,0 +1,54 @@
+import { HEADERS, isDigest, WireError } from "@funmatch/wire";
+import type { Context } from "hono";
+import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
+import { type Incoming, readIncoming } from "./body.ts";
+import { type Deadline, startDeadline } from "./deadline.ts";
+import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
+import { stream } from "./proxy.ts";
+
+/** A logits call whose head was read and which its key allows. */
+export interface LogitsCall {
+  model: string;
+  /** The call's path, which is the teacher's too. */
+  path: string;
+  /** The path of the model's card. */
+  cardPath: string;
+  /** The teacher version that the client insists on. */
+  pin: string | undefined;
+  deadline: Deadline;
+  incoming: Incoming;
+}
+
+/**
+ * `POST /v1/models/{model}/logits`: decides by its first bytes whether a call is looked up or streamed through.
+ *
+ * @throws WireError whatever is wrong with the call, before the teacher hears of it
+ * @example
+ * app.post("/v1/models/:model/logits", answerLogits);
+ */
+export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/logits">): Promise<Response> {
+  const deadline = startDeadline(c.req.header(HEADERS.timeout), c.req.raw.signal);
+  const model = c.req.param("model");
+  requireModel(c.var.caller, model);
+  const incoming = await readIncoming(c.req.raw, c.env.settings.maxBodyBytes);
+  requireScope(c.var.caller, incoming.head.purpose);
+  const cardPath = `/v1/models/${encodeURIComponent(model)}`;
+  const call = { model, path: `${cardPath}/logits`, cardPath, pin: pinOf(c), deadline, incoming };
+  const lookedUp =
+    incoming.head.purpose === "eval" &&
+    incoming.length <= LARGEST_BUFFERED &&
+    !refusesStoring(c.req.header("cache-control"));
+  return lookedUp ? evaluate(c, call) : stream(c, call);
+}
+
+function pinOf(c: Context<GatewayEnv>): string | undefined {
+  const pin = c.req.header(HEADERS.version);
+  if (pin !== undefined && !isDigest(pin)) {
+    throw new WireError("malformed", `${HEADERS.version}: expected sha256:<64 hex digits>`);
+  }
+  return pin;
+}
+
+function refusesStoring(cacheControl: string | undefined): boolean {
+  return (cacheControl ?? "").split(",").some((directive) => directive.trim().toLowerCase() === "no-store");
+}

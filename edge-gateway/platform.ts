@@ -1,0 +1,43 @@
+import type { Settings } from "./settings.ts";
+
+export const SCOPES = ["train", "eval", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** What a stored key allows. The key itself is never stored. */
+export interface KeyRecord {
+  id: string;
+  team: string;
+  scopes: Scope[];
+  /** The models it may ask; null means all of them. */
+  models: string[] | null;
+  /** ISO 8601. */
+  createdAt: string;
+  revokedAt: string | null;
+}
+
+/** The key table. `hash` is the peppered SHA-256 of a key, in hex. */
+export interface KeyStore {
+  add(record: KeyRecord, hash: string): Promise<void>;
+  /** The record of a key that is not revoked, or null. */
+  find(hash: string): Promise<KeyRecord | null>;
+  list(): Promise<KeyRecord[]>;
+  /** Whether there was such a key, not yet revoked. */
+  revoke(id: string): Promise<boolean>;
+}
+
+/** Whole answers (response bodies) to evaluation calls. An entry never changes. */
+export interface AnswerStore {
+  get(key: string): Promise<Uint8Array | null>;
+  put(key: string, answer: Uint8Array): Promise<void>;
+}
+
+/** All that the gateway needs from where it runs: one implementation for each host, `cloudflare.ts` being the first. */
+export interface Platform {
+  settings: Settings;
+  keys: KeyStore;
+  answers: AnswerStore;
+  /** `first`, then all of `rest`: a stream whose length is known, so that the request that carries it has a Content-Length. */
+  sized(first: Uint8Array, rest: ReadableStream<Uint8Array>, length: number): ReadableStream<Uint8Array>;
+  /** Lets work go on after the response was sent. */
+  later(work: Promise<unknown>): void;
+}

@@ -1,0 +1,102 @@
+import {
+  HEADERS,
+  IDENTITY_HEADER,
+  MSGPACK_TYPE,
+  type Purpose,
+  readProblem,
+  signIdentity,
+  WireError,
+} from "@funmatch/wire";
+import type { Deadline } from "./deadline.ts";
+import type { Settings } from "./settings.ts";
+
+/** One call to the teacher, on behalf of a team. */
+export interface TeacherCall {
+  method: "GET" | "POST";
+  /** Under the teacher's URL, beginning with a slash. */
+  path: string;
+  team: string;
+  requestId: string;
+  deadline: Deadline;
+  purpose: Purpose;
+  /** The digest that the request claims. */
+  digest?: string | undefined;
+  /** The teacher version that must answer. */
+  pin?: string | undefined;
+  body?: { bytes: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>; length: number };
+}
+
+/** Seconds after which a teacher that cannot be reached may be tried again. */
+const UNREACHABLE_RETRY_SECONDS = 2;
+
+/**
+ * Calls the teacher, signed. The client's own headers stay behind, all but those named here: that is how a forged
+ * identity header is deleted.
+ *
+ * @returns the teacher's answer with status 2xx, its body not yet read
+ * @throws WireError the teacher's own refusal, or `upstream_unreachable`, `deadline_exceeded`, `internal`
+ * @example
+ * const answer = await askTeacher(settings, { method: "GET", path: "/v1/models", team, requestId, deadline, purpose: "eval" });
+ */
+export async function askTeacher(settings: Settings, call: TeacherCall): Promise<Response> {
+  const url = new URL(settings.teacherUrl + call.path);
+  const headers = new Headers({
+    [HEADERS.requestId]: call.requestId,
+    [HEADERS.timeout]: String(call.deadline.left()),
+    [IDENTITY_HEADER]: await signIdentity(settings.teacherSecret, call.method, url.pathname, {
+      audience: settings.audience,
+      team: call.team,
+      requestId: call.requestId,
+      timestamp: Math.floor(Date.now() / 1000),
+      purpose: call.purpose,
+      contentLength: call.body?.length ?? 0,
+      digest: call.digest ?? "",
+    }),
+    "accept-encoding": "identity",
+  });
+  if (call.pin !== undefined) headers.set(HEADERS.version, call.pin);
+  if (call.body !== undefined) headers.set("content-type", MSGPACK_TYPE);
+  const answer = await send(
+    url,
+    { method: call.method, headers, body: call.body?.bytes ?? null },
+    call.deadline,
+  );
+  if (answer.ok) return answer;
+  throw await refusal(answer);
+}
+
+/**
+ * A request that has until the deadline for its answer to begin.
+ *
+ * @throws WireError `upstream_unreachable` or `deadline_exceeded`
+ */
+export async function send(url: URL | string, request: RequestInit, deadline: Deadline): Promise<Response> {
+  try {
+    return await fetch(url, { ...request, signal: deadline.signal, redirect: "manual" });
+  } catch (cause) {
+    if (deadline.passed())
+      throw new WireError("deadline_exceeded", "the teacher did not answer in time", { cause });
+    throw new WireError("upstream_unreachable", "the teacher cannot be reached", {
+      retryAfterSeconds: UNREACHABLE_RETRY_SECONDS,
+      cause,
+    });
+  }
+}
+
+/** What the client is told when the teacher refuses: the teacher's own problem, and when to come again. */
+async function refusal(answer: Response): Promise<WireError> {
+  const body = await answer.text();
+  if (answer.status === 401) {
+    return new WireError(
+      "internal",
+      "the teacher does not accept this gateway's signature: TEACHER_SECRET and AUDIENCE must be those of the teacher",
+    );
+  }
+  if (answer.status < 400) {
+    return new WireError(
+      "upstream_unreachable",
+      `the teacher answered with status ${answer.status}: is TEACHER_URL right?`,
+    );
+  }
+  return readProblem(answer.status, body, answer.headers);
+}
