@@ -27,3 +27,36 @@ function divergence(logits: tf.Tensor2D, target: tf.Tensor2D): tf.Tensor1D {
   const entropy = tf.mul(target, tf.log(tf.maximum(target, 1e-8)));
   return tf.sum(tf.sub(entropy, tf.mul(target, tf.logSoftmax(logits))), 1);
 }
+
+/** Squared Euclidean distance of the logits, per example. */
+export function l2Distance(student: tf.Tensor2D, teacher: tf.Tensor2D): tf.Tensor1D {
+  return tf.sum(tf.squaredDifference(student, teacher), 1);
+}
+
+/** Euclidean distance of the logits, per example; smooth at zero. */
+export function euclideanDistance(student: tf.Tensor2D, teacher: tf.Tensor2D): tf.Tensor1D {
+  return tf.sqrt(tf.add(l2Distance(student, teacher), 1e-12));
+}
+
+/** Euclidean distance of the log-probabilities, per example. */
+export function logSoftmaxDistance(student: tf.Tensor2D, teacher: tf.Tensor2D): tf.Tensor1D {
+  return euclideanDistance(tf.logSoftmax(student), tf.logSoftmax(teacher));
+}
+
+/**
+ * Divergence from the teacher's first choice taken as the label, per example.
+ *
+ * @param smoothing share of the label given in equal parts to all other classes
+ */
+export function hardDistance(student: tf.Tensor2D, teacher: tf.Tensor2D, smoothing: number): tf.Tensor1D {
+  const classes = teacher.shape[1];
+  const first = tf.oneHot(tf.argMax(teacher, 1), classes, 1 - smoothing, smoothing / (classes - 1));
+  return labelLoss(student, tf.cast(first, "float32") as tf.Tensor2D);
+}
+
+/** 1 where the teacher's first choice is among the student's first `k`, else 0, per example; int32. */
+export function agreement(student: tf.Tensor2D, teacher: tf.Tensor2D, k: number): tf.Tensor1D {
+  const choices = tf.topk(student, k).indices;
+  const first = tf.topk(teacher, 1).indices;
+  return tf.sum(tf.cast(tf.equal(choices, first), "int32"), 1);
+}
