@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
 import type { TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
@@ -38,17 +39,8 @@ export function engineBinding(): TFJSBinding {
   return (tf.backend() as NodeJSKernelBackend).binding;
 }
 
-/**
- * TensorFlow's C++ side writes warnings to stderr that no user can act on; errors stay. It reads the variable when
- * it is loaded, from the process's own environment: call this on the main thread before starting threads that load it.
- */
-export function quietLog(env: NodeJS.ProcessEnv = process.env): void {
-  env.TF_CPP_MIN_LOG_LEVEL ??= "2";
-}
-
 async function load(): Promise<EngineInfo> {
   const place = installedPlace();
-  quietLog();
   restoreUtil();
   const binding = requireBinding(place);
   const { NodeJSKernelBackend } =
@@ -80,7 +72,7 @@ function installedPlace(): EnginePlace {
   for (const variant of variants) {
     if (!wheelsFor(`${process.platform}-${process.arch}`, variant)) continue;
     const place = enginePlace(variant);
-    if (existsSync(place.binding)) return place;
+    if (place.modules.every((module) => existsSync(join(place.engine, module.file)))) return place;
   }
   throw new EngineError(
     `the engine is not installed in ${enginePlace("cpu").cache}: run \`npx funmatch engine install\``,
@@ -89,7 +81,7 @@ function installedPlace(): EnginePlace {
 
 function requireBinding(place: EnginePlace): TFJSBinding {
   try {
-    return require(place.binding) as TFJSBinding;
+    return place.modules.map((module) => require(join(place.engine, module.file))).at(-1) as TFJSBinding;
   } catch (error) {
     throw new EngineError(
       `the engine in ${place.engine} does not load (${(error as Error).message}): ` +

@@ -2,24 +2,33 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { EngineError } from "./engine-error.ts";
 import { TENSORFLOW, type Variant, type Wheel, wheelsFor } from "./install/pins.ts";
 
+/** One native module to compile. */
+export interface NativeModule {
+  file: string;
+  /** Everything whose change makes another module: the `.cc` files and the headers beside them. */
+  inputs: string[];
+  /** Whether it is linked against TensorFlow's libraries. */
+  links: boolean;
+}
+
 /**
- * Where the engine of this machine lives, and how it is made:
+ * Where the engine of this machine lives, and what it is made of:
  *
- *     <cache>/tensorflow/<name>/tensorflow/   the wheel's two libraries and its headers (1 GB), shared by builds
- *     <cache>/engine/<key>/                   the binding compiled against them, and stamp.json
+ *     <cache>/tensorflow/<name>/tensorflow/   the wheel's two libraries and its headers (1.1 GB), shared by builds
+ *     <cache>/engine/<key>/                   the modules compiled against them, and stamp.json
  *
- * The key holds everything that goes into the binding, so another version of this project makes another one.
+ * The key holds everything that goes into the modules, so another version of this project makes another engine.
  */
 export interface EnginePlace {
   variant: Variant;
   platform: string;
   wheels: Wheel[];
-  /** Compile recipe: source files and flags, the same for everyone. */
-  sources: string[];
+  /** In the order in which they must be loaded. */
+  modules: NativeModule[];
   flags: string[];
   key: string;
   cache: string;
@@ -27,7 +36,6 @@ export interface EnginePlace {
   tensorflow: string;
   include: string;
   engine: string;
-  binding: string;
 }
 
 const require = createRequire(import.meta.url);
@@ -51,26 +59,31 @@ export function enginePlace(variant: Variant): EnginePlace {
   const cache = cacheDirectory();
   const name = `${TENSORFLOW}-${platform}-${variant}-${hash(wheels.map((w) => w.sha256)).slice(0, 8)}`;
   const tensorflow = join(cache, "tensorflow", name);
-  const bindingSources = join(dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json")), "binding");
-  const files = readdirSync(bindingSources).sort();
-  const sources = files.filter((file) => file.endsWith(".cc")).map((file) => join(bindingSources, file));
   const flags = compileFlags(process.platform, name);
-  const contents = files.map((file) => readFileSync(join(bindingSources, file)));
+  const modules = nativeModules();
+  const contents = modules.flatMap((m) => m.inputs).flatMap((file) => [basename(file), readFileSync(file)]);
   const key = `${TENSORFLOW}-${platform}-${variant}-${hash([...flags, ...contents]).slice(0, 12)}`;
+  const include = join(tensorflow, "tensorflow", "include");
   const engine = join(cache, "engine", key);
-  return {
-    variant,
-    platform,
-    wheels,
-    sources,
-    flags,
-    key,
-    cache,
-    tensorflow,
-    include: join(tensorflow, "tensorflow", "include"),
-    engine,
-    binding: join(engine, "tfjs_binding.node"),
-  };
+  return { variant, platform, wheels, modules, flags, key, cache, tensorflow, include, engine };
+}
+
+/** The libraries that are unpacked and linked, by the platform's name for them. */
+export function libraryNames(os: string = process.platform): string[] {
+  const suffix = os === "darwin" ? ".2.dylib" : ".so.2";
+  return ["libtensorflow_cc", "libtensorflow_framework"].map((name) => name + suffix);
+}
+
+/** tfjs-node's binding as it is, with our log level; and before it a module that loads TensorFlow quietly. */
+function nativeModules(): NativeModule[] {
+  const own = (file: string) => join(import.meta.dirname, "native", file);
+  const folder = join(dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json")), "binding");
+  const tfjs = readdirSync(folder).sort();
+  const inputs = [...tfjs.map((file) => join(folder, file)), own("log_level.cc")];
+  return [
+    { file: "quiet_load.node", inputs: [own("quiet_load.cc")], links: false },
+    { file: "tfjs_binding.node", inputs, links: true },
+  ];
 }
 
 /** Flags without paths of this machine: the rpath is relative, so a cache can be moved or shared. */
@@ -80,13 +93,6 @@ function compileFlags(os: string, tensorflowName: string): string[] {
   return os === "darwin"
     ? [...shared, "-undefined", "dynamic_lookup", `-Wl,-rpath,@loader_path/${libraries}`]
     : [...shared, `-Wl,-rpath,$ORIGIN/${libraries}`];
-}
-
-/** The libraries that are unpacked and linked, by the platform's name for them. */
-export function libraryNames(os: string = process.platform): [string, string] {
-  return os === "darwin"
-    ? ["libtensorflow_cc.2.dylib", "libtensorflow_framework.2.dylib"]
-    : ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"];
 }
 
 function hash(parts: (string | Uint8Array)[]): string {

@@ -19,35 +19,42 @@ export async function requireCompiler(): Promise<void> {
   );
 }
 
-/** Compiles tfjs-node's binding against the unpacked libraries (about 10 s) into `output`. */
-export async function compileBinding(place: EnginePlace, output: string): Promise<void> {
+/** Compiles the engine's modules against the unpacked libraries (about 10 s) into `directory`; returns their names. */
+export async function compileModules(place: EnginePlace, directory: string): Promise<string[]> {
   const libraries = join(place.tensorflow, "tensorflow");
   const link =
     process.platform === "darwin"
       ? libraryNames().map((name) => join(libraries, name))
       : [`-L${libraries}`, ...libraryNames().map((name) => `-l:${name}`)];
-  const done = await command("g++", [
-    ...place.flags,
-    `-I${place.include}`,
-    `-I${nodeHeaders}`,
-    ...place.sources,
-    ...link,
-    "-o",
-    output,
-  ]);
-  if (done.status !== 0) {
-    const line =
-      done.stderr.split("\n").find((text) => /error|undefined reference/.test(text)) ?? done.stderr;
-    throw new EngineError(`g++ could not compile the binding to TensorFlow (it needs C++17): ${line.trim()}`);
+  for (const module of place.modules) {
+    const sources = module.inputs.filter((file) => file.endsWith(".cc"));
+    const headers = [`-I${place.include}`, `-I${nodeHeaders}`];
+    const output = join(directory, module.file);
+    const done = await command("g++", [
+      ...place.flags,
+      ...headers,
+      ...sources,
+      ...(module.links ? link : ["-ldl"]),
+      "-o",
+      output,
+    ]);
+    if (done.status !== 0) {
+      const lines = done.stderr.split("\n");
+      const line = lines.find((text) => /error|undefined reference/.test(text)) ?? done.stderr;
+      throw new EngineError(`g++ could not compile ${module.file} (it needs C++17): ${line.trim()}`);
+    }
   }
+  return place.modules.map((module) => module.file);
 }
 
-/** Loads the fresh binding in another process, so that a library that this system cannot run is found now. */
-export async function tryBinding(binding: string): Promise<void> {
-  const script = `process.stdout.write(require(${JSON.stringify(binding)}).TF_Version)`;
-  const done = await command(process.execPath, ["-e", script], { ...process.env, TF_CPP_MIN_LOG_LEVEL: "2" });
+/** Loads the fresh modules in another process, so that a library that this system cannot run is found now. */
+export async function tryModules(paths: string[]): Promise<void> {
+  const done = await command(process.execPath, [
+    "-e",
+    `for (const path of ${JSON.stringify(paths)}) require(path)`,
+  ]);
   if (done.status === 0) return;
-  const line =
-    done.stderr.split("\n").find((text) => /Error|GLIBC|cannot open/.test(text)) ?? `status ${done.status}`;
+  const lines = done.stderr.split("\n");
+  const line = lines.find((text) => /Error|GLIBC|cannot open/.test(text)) ?? `status ${done.status}`;
   throw new EngineError(`TensorFlow was compiled but does not load on this system: ${line.trim()}`);
 }

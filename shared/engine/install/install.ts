@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import lockfile from "proper-lockfile";
 import { type EnginePlace, enginePlace, libraryNames } from "../cache.ts";
 import { EngineError } from "../engine-error.ts";
-import { compileBinding, requireCompiler, tryBinding } from "./compile.ts";
+import { compileModules, requireCompiler, tryModules } from "./compile.ts";
 import { downloadWheel, requirePip } from "./download.ts";
 import type { Wheel } from "./pins.ts";
 import type { Progress } from "./progress.ts";
@@ -115,17 +115,13 @@ function wanted(entry: string): string | undefined {
 async function installBinding(place: EnginePlace, report: Report): Promise<void> {
   const partial = partialOf(place.engine);
   mkdirSync(partial, { recursive: true });
-  const what = "the TensorFlow binding (g++)";
-  report({ phase: "compile", what });
-  const timer = setInterval(() => report({ phase: "compile", what }), 1000);
-  try {
-    await compileBinding(place, join(partial, "tfjs_binding.node"));
-  } finally {
-    clearInterval(timer);
-  }
+  const compiling = { phase: "compile", what: "the binding to TensorFlow (g++)" } as const;
+  report(compiling);
+  const timer = setInterval(() => report(compiling), 1000);
+  const files = await compileModules(place, partial).finally(() => clearInterval(timer));
   report({ phase: "check", what: "that it loads" });
-  await tryBinding(join(partial, "tfjs_binding.node"));
-  writeStamp(partial, [place.key], ["tfjs_binding.node"]);
+  await tryModules(files.map((file) => join(partial, file)));
+  writeStamp(partial, [place.key], files);
   moveInto(partial, place.engine);
 }
 
