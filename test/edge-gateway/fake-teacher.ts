@@ -1,0 +1,145 @@
+import {
+  type Card,
+  encodeAnswer,
+  HEADERS,
+  IDENTITY_HEADER,
+  type Identity,
+  MSGPACK_TYPE,
+  problemResponse,
+  readRequestHead,
+  replayWindow,
+  sha256,
+  verifyIdentity,
+  WireError,
+} from "@funmatch/wire";
+import { Hono } from "hono";
+
+/** What the teacher saw of one logits call. */
+export interface SeenCall {
+  identity: Identity;
+  model: string;
+  headers: Record<string, string>;
+  bytes: number;
+  digest: string;
+}
+
+export interface FakeTeacher {
+  fetch(request: Request): Promise<Response>;
+  /** Logits calls that were answered, oldest first. */
+  calls: SeenCall[];
+}
+
+const CLASSES = 3;
+
+/**
+ * A teacher without a network, as strict as the real one: it answers only to a signature that fits the request, and
+ * never twice to the same. Its models misbehave as they are called: `liar` answers for other images, `loading` and
+ * `busy` refuse, `slow` answers after 2 s, `lost` breaks the connection's answer; `prof` is honest.
+ *
+ * `GET /fake/calls` tells what it saw, `POST /fake/version?n=2` gives every model another version.
+ */
+export function fakeTeacher(o: { secret: string; audience: string }): FakeTeacher {
+  const calls: SeenCall[] = [];
+  const replays = replayWindow(60);
+  let generation = "1";
+  const version = (model: string) => sha256(new TextEncoder().encode(`${model} ${generation}`));
+
+  const known = async (request: Request) => {
+    const header = request.headers.get(IDENTITY_HEADER) ?? "";
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const identity = await verifyIdentity(o.secret, request.method, new URL(request.url).pathname, header, {
+      audience: o.audience,
+      contentLength: Number(request.headers.get("content-length") ?? 0),
+      nowSeconds,
+      windowSeconds: 60,
+    });
+    replays.admit(header, nowSeconds);
+    return identity;
+  };
+
+  const app = new Hono();
+  app.get("/fake/calls", (c) => c.json(calls));
+  app.post("/fake/version", (c) => {
+    generation = c.req.query("n") ?? "1";
+    return c.body(null, 204);
+  });
+  app.get("/readyz", (c) => c.json({ status: "ready" }));
+
+  app.use("/v1/*", async (c, next) => {
+    c.set("identity" as never, (await known(c.req.raw)) as never);
+    await next();
+  });
+  app.get("/v1/limits", (c) => c.json({ maxImages: 512, maxBodyBytes: 64_000_000, timeoutMs: 30_000 }));
+  app.get("/v1/models", async (c) =>
+    c.json({ models: await Promise.all(["prof", "liar"].map(async (id) => card(id, await version(id)))) }),
+  );
+  app.get("/v1/models/:model", async (c) => {
+    const model = c.req.param("model");
+    if (model === "nobody") throw new WireError("unknown_model", `there is no model ${model}`);
+    return c.json(card(model, await version(model)));
+  });
+
+  app.post("/v1/models/:model/logits", async (c) => {
+    const identity = c.get("identity" as never) as Identity;
+    const model = c.req.param("model");
+    if (model === "loading") {
+      throw new WireError("loading", "reading weights", { retryAfterSeconds: 7, extra: { progress: 0.25 } });
+    }
+    if (model === "busy") throw new WireError("overloaded", "the queue is full", { retryAfterSeconds: 3 });
+    if (model === "slow") await new Promise((resolve) => setTimeout(resolve, 2000));
+    const length = c.req.header("content-length");
+    if (length === undefined) throw new WireError("length_required", "Content-Length is missing");
+    const body = new Uint8Array(await c.req.arrayBuffer());
+    const head = readRequestHead(body, Number(length));
+    const digest = await sha256(body.subarray(head.dataOffset));
+    if (identity.purpose !== head.purpose || identity.digest !== (head.digest ?? "")) {
+      throw new WireError("unauthenticated", "the identity was signed for another call");
+    }
+    if (head.digest !== undefined && head.digest !== digest) {
+      throw new WireError("digest_mismatch", `claimed ${head.digest}, received ${digest}`);
+    }
+    const mine = await version(model);
+    const pin = c.req.header(HEADERS.version);
+    if (pin !== undefined && pin !== mine) throw new WireError("version_mismatch", `the version is ${mine}`);
+    calls.push({ identity, model, headers: c.req.header(), bytes: body.length, digest });
+    const told = model === "liar" ? await sha256(new Uint8Array(1)) : digest;
+    const images = head.shape[0];
+    const logits = Float32Array.from({ length: images * CLASSES }, (_, i) => calls.length + i / 10);
+    return new Response(
+      encodeAnswer({
+        model,
+        version: mine,
+        digest: told,
+        logits: { dtype: "float32", shape: [images, CLASSES], data: new Uint8Array(logits.buffer) },
+      }),
+      {
+        headers: {
+          "content-type": MSGPACK_TYPE,
+          [HEADERS.digest]: told,
+          [HEADERS.answeredVersion]: mine,
+          [HEADERS.requestId]: identity.requestId,
+          [HEADERS.serverTiming]: "queue;dur=1, compute;dur=2, total;dur=3",
+        },
+      },
+    );
+  });
+  app.onError((error) => {
+    if (error instanceof WireError) return problemResponse(error);
+    throw error;
+  });
+  return { fetch: async (request) => app.fetch(request), calls };
+}
+
+function card(id: string, version: string): Card {
+  return {
+    id,
+    version,
+    classes: CLASSES,
+    input: { resolution: 32, valueRange: [-1, 1], channels: 3, dtypes: ["uint8", "float32"], resizes: true },
+    maxBatch: 64,
+    state: "ready",
+    bitStable: true,
+    parameters: 1,
+    runtime: { engine: "none" },
+  };
+}
