@@ -1,0 +1,57 @@
+import type { TrainBatch } from "../data/batch.ts";
+import { ahead } from "./ahead.ts";
+
+/** What a teacher says of one batch. */
+export interface Taught {
+  /** [N,K] */
+  logits: Float32Array;
+  version: string;
+  /** True when the teacher answered online for the very bytes that the student trains on. */
+  verified: boolean;
+}
+
+/** A batch ready to be learned from: every check has passed. */
+export interface Lesson {
+  batch: TrainBatch;
+  /** [N,K]; absent where labels teach. */
+  logits?: Float32Array;
+  version?: string;
+  verified: boolean;
+  /** How long the student stood idle for the teacher alone, the making of views not counted. */
+  waitedSeconds: number;
+}
+
+/**
+ * The lessons of steps `from` (included) to `to` (not included), strictly in step order, while the
+ * views of `inFlight` further steps are made and their teacher is asked.
+ *
+ * A step whose answer fails throws when its turn comes, before it is yielded, and ends all later ones.
+ *
+ * @example
+ * for await (const lesson of lessons({ from: 0, to: 100, inFlight: 8, batchOf: pool.train, teach })) step(lesson);
+ */
+export async function* lessons(o: {
+  from: number;
+  to: number;
+  inFlight: number;
+  batchOf: (step: number) => Promise<TrainBatch>;
+  /** Absent where labels teach. */
+  teach?: (batch: TrainBatch, signal: AbortSignal) => Promise<Taught>;
+  signal?: AbortSignal;
+}): AsyncGenerator<Lesson> {
+  const start = async (step: number, signal: AbortSignal) => {
+    const batch = await o.batchOf(step);
+    const madeAt = performance.now();
+    signal.throwIfAborted();
+    const taught = await o.teach?.(batch, signal);
+    return { batch, taught, madeAt, taughtAt: performance.now() };
+  };
+  const { from, to, inFlight, signal } = o;
+  let wantedAt = performance.now();
+  for await (const { batch, taught, madeAt, taughtAt } of ahead({ from, to, inFlight, start, signal })) {
+    const waited = taught ? Math.max(0, taughtAt - Math.max(wantedAt, madeAt)) : 0;
+    const { logits, version, verified = false } = taught ?? {};
+    yield { batch, logits, version, verified, waitedSeconds: waited / 1000 };
+    wantedAt = performance.now();
+  }
+}

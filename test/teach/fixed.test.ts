@@ -1,0 +1,77 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openTeacher, type Teacher } from "../../student-trainer/teach/client.ts";
+import { fixedLogits, teachFixed } from "../../student-trainer/teach/fixed.ts";
+import { someBatch, someEvaluation } from "./batches.ts";
+import {
+  type Behaviour,
+  KEY,
+  type SmallTeacher,
+  smallLogits,
+  smallTeacher,
+  VERSION,
+} from "./small-teacher.ts";
+
+let directory: string;
+let service: SmallTeacher;
+let teacher: Teacher;
+let behave: (requestId: string) => Behaviour = () => undefined;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "fixed-"));
+  service = await smallTeacher({ behave: ({ requestId }) => behave(requestId) });
+  teacher = await openTeacher({ url: service.url, key: KEY });
+});
+afterEach(async () => {
+  await teacher.close();
+  await service.close();
+  await rm(directory, { recursive: true });
+});
+
+const fetchAll = (digest = "sha256:data") =>
+  fixedLogits({
+    teacher,
+    data: { digest, size: 22 },
+    viewsOf: someEvaluation,
+    view: "central-4",
+    chunk: 4,
+    inFlight: 2,
+    directory,
+  });
+
+const whole = async () => smallLogits(new Uint8Array((await someEvaluation(0, 22)).views.data), 22, 5);
+
+test("every training image is asked for once, past the caches, and kept", async () => {
+  expect(await fetchAll()).toEqual(await whole());
+  expect(service.calls).toHaveLength(6);
+  expect(service.calls[0]?.headers["cache-control"]).toBe("no-store");
+  expect(service.calls[0]?.head.purpose).toBe("eval");
+  expect(await fetchAll()).toEqual(await whole());
+  expect(service.calls).toHaveLength(6);
+  expect(await readdir(directory)).toEqual([expect.stringMatching(/^fixed-[0-9a-f]{16}\.npz$/)]);
+});
+
+test("other data are asked for anew", async () => {
+  await fetchAll();
+  await fetchAll("sha256:other");
+  expect(service.calls).toHaveLength(12);
+});
+
+test("an interrupted fetch goes on where it stopped, one chunk before", async () => {
+  behave = (requestId) => (requestId.endsWith("-4") ? { digest: `sha256:${"0".repeat(64)}` } : undefined);
+  await expect(fetchAll()).rejects.toMatchObject({ fault: "digest" });
+  const before = service.calls.length;
+  behave = () => undefined;
+  expect(await fetchAll()).toEqual(await whole());
+  expect(service.calls.length - before).toBe(3); // of 6, 4 were kept and the last of them is asked for again
+});
+
+test("a batch is taught by the rows of its images", async () => {
+  const table = Float32Array.from({ length: 12 }, (_, i) => i);
+  const batch = { ...(await someBatch(0, 3)), indices: Int32Array.of(5, 0, 2) };
+  const { logits, version, verified } = await teachFixed(table, 2, VERSION)(batch);
+  expect([...logits]).toEqual([10, 11, 0, 1, 4, 5]);
+  expect({ version, verified }).toEqual({ version: VERSION, verified: false });
+});
