@@ -4,6 +4,12 @@ import { roundHalfEven } from "./round.ts";
 
 const ATTEMPTS = 100;
 
+/** Bounds of an inception crop: share of the picture's area, and width over height. */
+export interface CropRange {
+  area?: [number, number];
+  aspect?: [number, number];
+}
+
 /**
  * The aggressive crop of the paper: a random part of `area` of the picture with a random width/height ratio in
  * `aspect`. It draws like TensorFlow's `sample_distorted_bounding_box` without a minimum object: the aspect is
@@ -15,7 +21,7 @@ export function inceptionCrop(
   d: Draws,
   height: number,
   width: number,
-  { area = [0.05, 1], aspect = [0.75, 1.33] }: { area?: [number, number]; aspect?: [number, number] } = {},
+  { area = [0.05, 1], aspect = [0.75, 1.33] }: CropRange = {},
 ): Box {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const ratio = aspect[0] + d.uniform() * (aspect[1] - aspect[0]);

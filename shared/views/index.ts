@@ -1,4 +1,4 @@
-export { centralCrop, inceptionCrop, randomCrop } from "./crop.ts";
+export { type CropRange, centralCrop, inceptionCrop, randomCrop } from "./crop.ts";
 export { DecodeError, decode, MAX_PIXELS } from "./decode.ts";
 export { type Draws, draws, permutation } from "./draws.ts";
 export type { Box, Image } from "./image.ts";

@@ -1,4 +1,4 @@
-import { centralCrop, inceptionCrop, randomCrop } from "./crop.ts";
+import { type CropRange, centralCrop, inceptionCrop, randomCrop } from "./crop.ts";
 import type { Draws } from "./draws.ts";
 import type { Box, Image } from "./image.ts";
 import { resize, resizeBilinear } from "./resize.ts";
@@ -26,9 +26,10 @@ export function writeView(
   resolution: number,
   out: Uint8Array,
   offset: number,
+  crop?: CropRange,
 ): void {
   if (kind === "ic") {
-    const box = inceptionCrop(d, image.height, image.width);
+    const box = inceptionCrop(d, image.height, image.width, crop);
     resizeBilinear(image, box, resolution, resolution, d.below(2) === 1, out, offset);
     return;
   }

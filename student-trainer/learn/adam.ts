@@ -1,12 +1,6 @@
 import { roundToBfloat16 } from "@funmatch/engine";
 import * as tf from "@tensorflow/tfjs-core";
 
-const B1 = 0.9;
-const B2 = 0.999;
-const EPSILON = 1e-8;
-/** 0.9 as bfloat16 holds it. */
-const B1_BFLOAT16 = 0.8984375;
-
 type Tensors = Record<string, tf.Tensor>;
 
 export interface AdamInputs {
@@ -26,6 +20,12 @@ export interface AdamInputs {
   clip: number;
   /** Keep the first moment in bfloat16 precision, as the paper does. */
   muBfloat16: boolean;
+  /** Decay rates of the moments and the number that keeps the division finite; default 0.9, 0.999, 1e-8. */
+  b1?: number;
+  b2?: number;
+  epsilon?: number;
+  /** Names of the parameters that decay; default: what is called `…/kernel`. */
+  decays?: RegExp;
 }
 
 export interface AdamOutputs {
@@ -40,28 +40,29 @@ export interface AdamOutputs {
 
 /**
  * One step of the paper's optimizer: clip by global norm, Adam with bias correction, times the learning rate, plus
- * decoupled weight decay of what is called `…/kernel`, times the schedule, subtracted.
+ * decoupled weight decay of the kernels, times the schedule, subtracted.
  * Pure tensor operations on names, so that it can be captured.
  */
 export function adamUpdate(o: AdamInputs): AdamOutputs {
+  const { b1 = 0.9, b2 = 0.999, epsilon = 1e-8, decays = /.*\/kernel$/ } = o;
   const names = Object.keys(o.params);
   const gradientNorm = globalNorm(names.map((name) => o.grads[name]!));
   const clipping = tf.div(o.clip, tf.maximum(gradientNorm, o.clip));
-  const correction1 = tf.sub(1, tf.pow(B1, o.step));
-  const rootCorrection2 = tf.sqrt(tf.sub(1, tf.pow(B2, o.step)));
+  const correction1 = tf.sub(1, tf.pow(b1, o.step));
+  const rootCorrection2 = tf.sqrt(tf.sub(1, tf.pow(b2, o.step)));
   // All that is the same for every number is multiplied together once: mu / c1 / (sqrt(nu / c2) + eps) * lr * schedule.
   const rate = tf.mul(tf.div(tf.mul(o.multiplier, o.learningRate), correction1), rootCorrection2);
-  const epsilon = tf.mul(rootCorrection2, EPSILON);
+  const scaledEpsilon = tf.mul(rootCorrection2, epsilon);
   const decay = tf.mul(o.multiplier, o.weightDecay);
 
   const out: Pick<AdamOutputs, "params" | "mu" | "nu"> = { params: {}, mu: {}, nu: {} };
   const updates = names.map((name) => {
     const [param, mu, nu] = [o.params[name]!, o.mu[name]!, o.nu[name]!];
     const gradient = tf.mul(o.grads[name]!, clipping);
-    const newMu = tf.add(decayedFirstMoment(mu, o.muBfloat16), tf.mul(gradient, 1 - B1));
-    const newNu = tf.add(tf.mul(nu, B2), tf.mul(tf.square(gradient), 1 - B2));
-    let update: tf.Tensor = tf.div(tf.mul(newMu, rate), tf.add(tf.sqrt(newNu), epsilon));
-    if (o.weightDecay > 0 && name.endsWith("/kernel")) update = tf.add(update, tf.mul(param, decay));
+    const newMu = tf.add(decayedFirstMoment(mu, b1, o.muBfloat16), tf.mul(gradient, 1 - b1));
+    const newNu = tf.add(tf.mul(nu, b2), tf.mul(tf.square(gradient), 1 - b2));
+    let update: tf.Tensor = tf.div(tf.mul(newMu, rate), tf.add(tf.sqrt(newNu), scaledEpsilon));
+    if (o.weightDecay > 0 && decays.test(name)) update = tf.add(update, tf.mul(param, decay));
     out.params[name] = tf.sub(param, update);
     // The update was made from the unrounded moment; only what is carried to the next step is rounded (as in optax).
     out.mu[name] = o.muBfloat16 ? roundToBfloat16(newMu) : newMu;
@@ -72,8 +73,8 @@ export function adamUpdate(o: AdamInputs): AdamOutputs {
 }
 
 /** optax multiplies a bfloat16 moment in bfloat16: its decay rate and the product are rounded too. */
-function decayedFirstMoment(mu: tf.Tensor, isBfloat16: boolean): tf.Tensor {
-  return isBfloat16 ? roundToBfloat16(tf.mul(mu, B1_BFLOAT16)) : tf.mul(mu, B1);
+function decayedFirstMoment(mu: tf.Tensor, b1: number, isBfloat16: boolean): tf.Tensor {
+  return isBfloat16 ? roundToBfloat16(tf.mul(mu, roundToBfloat16(tf.scalar(b1)))) : tf.mul(mu, b1);
 }
 
 /** L2 norm of all numbers of all tensors together. */

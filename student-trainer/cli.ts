@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+import { resolve } from "node:path";
+import { UserError } from "@funmatch/config";
+import { Command } from "commander";
+import { readTrainConfig } from "./config.ts";
+
+/** Errors that say all that a user needs; everything else is a bug and keeps its stack. */
+const PLAIN = new Set(["UserError", "TeacherError", "EngineError", "CaptureError", "WireError"]);
+
+const program = new Command("funmatch").description(
+  "Knowledge distillation as function matching, from a remote teacher",
+);
+
+program
+  .command("train")
+  .argument("<config>", "YAML file of the run")
+  .option("--set <key=value...>", "override a key of the config, such as batch=64")
+  .description("train a student; an interrupted run goes on where it stopped")
+  .action(async (path: string, options: { set?: string[] }) => {
+    const config = readTrainConfig(path, options.set);
+    const { train } = await import("./learn/train.ts");
+    await train(config, { signal: interrupt() });
+  });
+
+program
+  .command("eval")
+  .argument("<run>", "folder of a run")
+  .description("evaluate the newest checkpoint again and write its predictions")
+  .action(async (run: string) => {
+    const { evaluateRun } = await import("./learn/evaluate-run.ts");
+    await evaluateRun(resolve(run), { signal: interrupt() });
+  });
+
+program
+  .command("report")
+  .argument("<run>", "folder of a run")
+  .description("write report.html again from the files of the run")
+  .action(async (run: string) => {
+    const { writeReport } = await import("./report/report.ts");
+    console.log(await writeReport(resolve(run)));
+  });
+
+const engine = program.command("engine").description("the TensorFlow engine under the trainer");
+
+engine
+  .command("install")
+  .option("--cuda", "with NVIDIA's libraries, for a GPU")
+  .description("download TensorFlow and compile the binding into the user's cache")
+  .action(async (options: { cuda?: boolean }) => {
+    const { installEngine } = await import("@funmatch/engine/install");
+    await installEngine(options);
+  });
+
+engine
+  .command("info")
+  .description("versions, device, CPU features and place of the engine")
+  .action(async () => {
+    const { engineInfo } = await import("@funmatch/engine");
+    for (const [key, value] of Object.entries(await engineInfo())) console.log(`${key.padEnd(12)} ${value}`);
+  });
+
+/** SIGINT and SIGTERM end a run after the step it is in; a second one ends the process at once. */
+function interrupt(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort(new UserError("interrupted"));
+    });
+  return controller.signal;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const plain = error instanceof Error && PLAIN.has(error.name);
+  console.error(plain ? `funmatch: ${error.message}` : error);
+  process.exitCode = plain ? 2 : 1;
+}

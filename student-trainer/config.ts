@@ -1,0 +1,127 @@
+import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
+import { readConfig, resolvePath, UserError } from "@funmatch/config";
+import { z } from "zod";
+
+const count = z.int().positive();
+
+/** [low, high] with `least` < low <= high <= `most`. */
+const range = (least: number, most: number) =>
+  z
+    .tuple([z.number().gt(least).max(most), z.number().gt(least).max(most)])
+    .refine(([low, high]) => low <= high, "expected [low, high]");
+
+const source = z.union([
+  z.strictObject({ folder: z.string() }),
+  z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional() }),
+]);
+
+const teacher = z.strictObject({
+  url: z.url({
+    protocol: /^https?$/,
+    error: "expected a URL such as https://gateway.example/v1/models/prof",
+  }),
+  key: z.string().optional(),
+  version: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256:<64 hex digits>")
+    .optional(),
+});
+
+const student = z.strictObject({
+  model: z.literal("bit"),
+  depth: z.union([z.literal(26), z.literal(50), z.literal(101), z.literal(152), z.literal(200)]).optional(),
+  blocks: z.array(count).min(1).max(8).optional(),
+  width: z.number().positive().default(1),
+  resolution: z.int().min(8).max(1024),
+  init: z.string().optional(),
+});
+
+const trainSchema = z.strictObject({
+  run: z.string().min(1),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0),
+  data: z.strictObject({ train: source, validation: source.optional(), test: source.optional() }),
+  teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
+  design: z.enum(["funmatch", "fix/cc", "labels"]),
+  student,
+  distance: z
+    .strictObject({ kind: z.literal("kl"), temperature: z.number().positive().default(1) })
+    .default({ kind: "kl", temperature: 1 }),
+  mixup: z.number().min(0).max(10).default(1),
+  /** Inception crop: share of the picture's area, and width over height. */
+  crop: z
+    .strictObject({ area: range(0, 1).default([0.05, 1]), aspect: range(0, 100).default([0.75, 1.33]) })
+    .prefault({}),
+  batch: z.int().min(2).max(65_536),
+  length: z.union([
+    z.strictObject({ epochs: z.number().positive() }),
+    z.strictObject({ steps: z.int().positive() }),
+  ]),
+  optimizer: z.strictObject({
+    kind: z.literal("adam").default("adam"),
+    learningRate: z.number().positive(),
+    weightDecay: z.number().min(0).default(0),
+    clip: z.number().positive().default(1),
+    firstMoment: z.enum(["float32", "bfloat16"]).default("float32"),
+  }),
+  schedule: z
+    .strictObject({ decay: z.literal("cosine").default("cosine"), warmupSteps: z.int().min(0).default(0) })
+    .default({ decay: "cosine", warmupSteps: 0 }),
+  compute: z.literal("float32").default("float32"),
+  evaluate: z
+    .strictObject({
+      everySteps: count.default(200),
+      splits: z.array(z.enum(["train", "validation", "test"])).default([]),
+      batch: count.default(64),
+    })
+    .prefault({}),
+  checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).prefault({}),
+  log: z.strictObject({ everySteps: count.default(10) }).prefault({}),
+  /** Steps whose views and teacher answers are prepared ahead of the student. */
+  inFlight: z.int().min(1).max(256).default(8),
+  /** Images in one request; absent: as many as the teacher's limits allow, written into the run's config. */
+  chunk: count.optional(),
+  /** View threads. Their number changes nothing but speed. */
+  workers: z.int().min(1).max(256).default(Math.min(8, availableParallelism())),
+});
+
+/** A run, as validated; all paths absolute. */
+export type TrainConfig = z.output<typeof trainSchema>;
+
+/**
+ * Reads and validates the config of a run.
+ *
+ * @throws UserError when the file or an override is not valid
+ */
+export function readTrainConfig(path: string, sets: string[] = []): TrainConfig {
+  const config = readConfig(trainSchema, path, sets);
+  const directory = dirname(resolve(path));
+  const place = (relative: string) => resolvePath(directory, relative);
+  for (const split of Object.values(config.data)) {
+    if (split && "folder" in split) split.folder = place(split.folder);
+    if (split && "fashion" in split && split.path) split.path = place(split.path);
+  }
+  if (config.student.init) config.student.init = place(config.student.init);
+  config.run = place(config.run);
+  checkTogether(config, path);
+  return config;
+}
+
+/** What no single key can tell. */
+function checkTogether(config: TrainConfig, path: string): void {
+  const fail = (message: string): never => {
+    throw new UserError(`${path}: ${message}`);
+  };
+  if (config.design === "labels" && config.teachers.length > 0)
+    fail("design labels teaches from labels: leave teachers out, or choose design funmatch");
+  if (config.design !== "labels" && config.teachers.length === 0)
+    fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
+  if ((config.student.depth === undefined) === (config.student.blocks === undefined))
+    fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");
+  for (const split of config.evaluate.splits)
+    if (!config.data[split]) fail(`evaluate.splits: "${split}" is not under data`);
+}

@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { UserError } from "@funmatch/config";
+import { z } from "zod";
+
+const hex = z.string().regex(/^[0-9a-f]{64}$/);
+
+const checkpointSchema = z.strictObject({
+  step: z.int().min(0),
+  /** SHA-256 of state.npz: parameters and both moments. */
+  stateSha256: hex,
+  parametersSha256: z.string(),
+  /** Where the data order stands: the next step takes the examples after these. */
+  order: z.strictObject({ seed: z.int(), batch: z.int(), examplesSeen: z.int() }),
+  dataDigest: z.string(),
+  teacherVersion: z.string().optional(),
+  metricsBytes: z.int().min(0),
+  ledgerBytes: z.int().min(0),
+  ledgerChain: hex,
+  verifiedSteps: z.int().min(0),
+  trainingSeconds: z.number(),
+  waitingSeconds: z.number(),
+  cacheHits: z.int().min(0),
+  cacheMisses: z.int().min(0),
+});
+
+/** All that a run needs, beside state.npz, to go on as if it had never stopped. */
+export type Checkpoint = z.output<typeof checkpointSchema>;
+
+const folderOf = (step: number) => `step-${String(step).padStart(9, "0")}`;
+const FOLDER = /^step-\d{9}$/;
+
+/**
+ * Writes a checkpoint so that it is there whole or not at all: into a folder beside it, synced, then renamed.
+ *
+ * @param saveState writes state.npz to the path it is given and answers the digests
+ * @param keep how many of the newest checkpoints stay
+ */
+export async function writeCheckpoint(
+  directory: string,
+  content: Omit<Checkpoint, "stateSha256" | "parametersSha256">,
+  saveState: (path: string) => Promise<{ sha256: string; parametersSha256: string }>,
+  keep: number,
+): Promise<void> {
+  const final = join(directory, folderOf(content.step));
+  const draft = `${final}.draft`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true });
+  const { sha256, parametersSha256 } = await saveState(join(draft, "state.npz"));
+  const checkpoint: Checkpoint = { ...content, stateSha256: sha256, parametersSha256 };
+  await writeFile(join(draft, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`);
+  for (const file of ["state.npz", "checkpoint.json"]) await syncFile(join(draft, file));
+  await rm(final, { recursive: true, force: true });
+  await rename(draft, final);
+  const older = (await listCheckpoints(directory)).slice(0, -keep);
+  for (const name of older) await rm(join(directory, name), { recursive: true, force: true });
+}
+
+/**
+ * Finds the newest checkpoint that is whole. A damaged one is passed over, with a word to `onDamaged`.
+ *
+ * @throws UserError when there are checkpoints but none of them is whole
+ */
+export async function readNewestCheckpoint(
+  directory: string,
+  onDamaged: (message: string) => void,
+): Promise<{ checkpoint: Checkpoint; stateFile: string } | undefined> {
+  const names = await listCheckpoints(directory);
+  for (const name of names.reverse()) {
+    const stateFile = join(directory, name, "state.npz");
+    try {
+      const text = await readFile(join(directory, name, "checkpoint.json"), "utf8");
+      const checkpoint = checkpointSchema.parse(JSON.parse(text));
+      if ((await sha256OfFile(stateFile)) === checkpoint.stateSha256) return { checkpoint, stateFile };
+      onDamaged(`checkpoint ${name} is damaged (state.npz has another SHA-256): using an older one`);
+    } catch (error) {
+      onDamaged(`checkpoint ${name} cannot be read (${(error as Error).message}): using an older one`);
+    }
+  }
+  if (names.length > 0)
+    throw new UserError(`no checkpoint in ${directory} is whole: move it away to start the run anew`);
+  return undefined;
+}
+
+async function listCheckpoints(directory: string): Promise<string[]> {
+  await mkdir(directory, { recursive: true });
+  return (await readdir(directory)).filter((name) => FOLDER.test(name)).sort();
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  await file.sync();
+  await file.close();
+}
+
+/** SHA-256 of a file, streamed, in hex. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}

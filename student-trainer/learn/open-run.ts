@@ -1,0 +1,146 @@
+import { secret, UserError } from "@funmatch/config";
+import type { TrainConfig } from "../config.ts";
+import { openPool, type ViewPool } from "../data/pool.ts";
+import type { Source } from "../data/source.ts";
+import { largestChunk } from "../teach/chunks.ts";
+import { openTeacher, type Teacher } from "../teach/client.ts";
+import { DESIGNS, type Design } from "../teach/designs.ts";
+import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
+import { FIRST_CHAIN } from "./ledger.ts";
+import { type RunFolder, rewriteConfig } from "./run-folder.ts";
+import { type Student, startStudent } from "./student.ts";
+
+/** Where a run stands: a checkpoint without the digests of its state. */
+export type Standing = Omit<Checkpoint, "stateSha256" | "parametersSha256">;
+
+/** A run with all its parts started; disposing of it ends them. */
+export interface OpenRun extends AsyncDisposable {
+  design: Design;
+  at: Standing;
+  total: number;
+  classes: number;
+  chunk: number;
+  data: Source;
+  pool: ViewPool;
+  student: Student;
+  /** Absent where labels teach. */
+  teacher?: Teacher;
+}
+
+/**
+ * Starts the parts of a run where its newest checkpoint stands, or at its beginning, and checks that data and
+ * teacher are those that it began with and that they fit together.
+ *
+ * @throws UserError, TeacherError
+ */
+export async function openRun(
+  folder: RunFolder,
+  config: TrainConfig,
+  o: { signal: AbortSignal; say: (line: string) => void },
+): Promise<OpenRun> {
+  await using opened = new AsyncDisposableStack();
+  const design = DESIGNS[config.design];
+  const found = await readNewestCheckpoint(folder.checkpoints, o.say);
+  const teacher = await openTeacherOf(config, found?.checkpoint.teacherVersion, o);
+  if (teacher) opened.defer(() => teacher.close());
+  const chunk = await settleChunk(folder, config, teacher);
+  const { train, ...others } = config.data;
+  const pool = await openPool({
+    train,
+    splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
+    seed: config.seed,
+    batch: config.batch,
+    resolution: config.student.resolution,
+    chunk,
+    view: design.view,
+    crop: config.crop,
+    mixup: design.mixup ? config.mixup : 0,
+    workers: config.workers,
+  });
+  opened.defer(() => pool.close());
+  const data = pool.sources.train!;
+  const at: Standing = found?.checkpoint ?? beginning(config, data.digest);
+  checkSameData(at, data.digest, config);
+  const classes = classesOf(teacher, data.labels, config);
+  const student = await startStudent(config, {
+    classes,
+    teaching: design.teaching === "labels" ? "labels" : "logits",
+    stateFile: found?.stateFile,
+  });
+  opened.defer(() => student.terminate());
+  const total = totalSteps(config.length, data.size, config.batch);
+  const parts = opened.move();
+  return {
+    ...{ design, at, total, classes, chunk, data, pool, student, teacher },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+function totalSteps(length: TrainConfig["length"], size: number, batch: number): number {
+  return "steps" in length ? length.steps : Math.max(1, Math.round((length.epochs * size) / batch));
+}
+
+function beginning(config: TrainConfig, dataDigest: string): Standing {
+  return {
+    step: 0,
+    order: { seed: config.seed, batch: config.batch, examplesSeen: 0 },
+    dataDigest,
+    metricsBytes: 0,
+    ledgerBytes: 0,
+    ledgerChain: FIRST_CHAIN,
+    verifiedSteps: 0,
+    trainingSeconds: 0,
+    waitingSeconds: 0,
+    cacheHits: 0,
+    cacheMisses: 0,
+  };
+}
+
+function checkSameData(at: Standing, digest: string, config: TrainConfig): void {
+  if (at.dataDigest !== digest)
+    throw new UserError(
+      `the training images are not those that ${config.run} began with (${at.dataDigest}, now ${digest}): ` +
+        "put them back to go on, or choose another run",
+    );
+}
+
+async function openTeacherOf(
+  config: TrainConfig,
+  began: string | undefined,
+  o: { signal: AbortSignal; say: (line: string) => void },
+): Promise<Teacher | undefined> {
+  const [spec] = config.teachers;
+  if (!spec) return undefined;
+  const key = spec.key === undefined ? undefined : secret(spec.key);
+  const pinnedVersion = began ?? spec.version;
+  return openTeacher({ url: spec.url, key, pinnedVersion, onWait: o.say, signal: o.signal });
+}
+
+/** The number of classes, which must be the teacher's and the data's. */
+function classesOf(teacher: Teacher | undefined, labels: string[], config: TrainConfig): number {
+  if (!teacher) return labels.length;
+  const { card, url } = teacher;
+  if (card.classes !== labels.length)
+    throw new UserError(`${url} has ${card.classes} classes, but the training data has ${labels.length}`);
+  const { resolution, resizes } = card.input;
+  if (resolution !== config.student.resolution && !resizes)
+    throw new UserError(
+      `${url} takes ${resolution} px and does not resize: set student.resolution to ${resolution}`,
+    );
+  return card.classes;
+}
+
+/** The chunk size is part of the run, so it is settled once and written into the run's config. */
+async function settleChunk(folder: RunFolder, config: TrainConfig, teacher?: Teacher): Promise<number> {
+  if (!teacher) return config.batch;
+  const most = largestChunk(teacher.limits, config.student.resolution ** 2 * 3);
+  if (config.chunk !== undefined && config.chunk > most)
+    throw new UserError(
+      `chunk is ${config.chunk} images, but ${teacher.url} takes at most ${most} a request`,
+    );
+  if (config.chunk === undefined) {
+    config.chunk = Math.min(config.batch, most);
+    await rewriteConfig(folder, config);
+  }
+  return config.chunk;
+}

@@ -1,0 +1,120 @@
+import { type Captured, captureStep } from "@funmatch/engine";
+import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
+import * as tf from "@tensorflow/tfjs-core";
+import { adamUpdate } from "./adam.ts";
+import { klDistance, labelLoss } from "./distance.ts";
+
+/** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
+export type Teaching = "logits" | "labels";
+
+export interface UpdateOptions {
+  model: BitConfig;
+  weights: Weights;
+  resolution: number;
+  batch: number;
+  teaching: Teaching;
+  temperature: number;
+  optimizer: { learningRate: number; weightDecay: number; clip: number; firstMoment: "float32" | "bfloat16" };
+}
+
+/**
+ * Captures one training step: images and targets in, loss and norms out, parameters and both moments updated
+ * inside the session.
+ *
+ * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
+ * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step.
+ * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
+ * State: `params/<name>`, `mu/<name>`, `nu/<name>`.
+ */
+export function captureUpdate(o: UpdateOptions): Captured {
+  const names = Object.keys(o.weights).sort();
+  const network = bit(o.model);
+  const image = [o.batch, o.resolution, o.resolution, 3];
+  return captureStep({
+    inputs: {
+      images: { shape: image, dtype: "uint8" },
+      targets: { shape: [o.batch, o.model.classes], dtype: "float32" },
+      step: { shape: [], dtype: "float32" },
+      multiplier: { shape: [], dtype: "float32" },
+    },
+    state: initialState(o.weights),
+    fn: (inputs, state) => {
+      const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
+      const targets = inputs.targets as tf.Tensor2D;
+      const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
+        const params = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+        const { logits } = network(params, x);
+        const distance =
+          o.teaching === "labels" ? labelLoss(logits, targets) : klDistance(logits, targets, o.temperature);
+        return tf.mean(distance);
+      };
+      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", names));
+      const after = adamUpdate({
+        params: record(names, part(state, "params", names)),
+        grads: record(names, grads),
+        mu: record(names, part(state, "mu", names)),
+        nu: record(names, part(state, "nu", names)),
+        step: inputs.step as tf.Scalar,
+        multiplier: inputs.multiplier as tf.Scalar,
+        learningRate: o.optimizer.learningRate,
+        weightDecay: o.optimizer.weightDecay,
+        clip: o.optimizer.clip,
+        muBfloat16: o.optimizer.firstMoment === "bfloat16",
+      });
+      return {
+        outputs: { loss: value, gradientNorm: after.gradientNorm, updateNorm: after.updateNorm },
+        state: {
+          ...prefixed("params", after.params),
+          ...prefixed("mu", after.mu),
+          ...prefixed("nu", after.nu),
+        },
+      };
+    },
+  });
+}
+
+/** Captures the student's forward pass: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
+export function captureForward(o: {
+  model: BitConfig;
+  weights: Weights;
+  resolution: number;
+  batch: number;
+}): Captured {
+  const network = bit(o.model);
+  return captureStep({
+    inputs: { images: { shape: [o.batch, o.resolution, o.resolution, 3], dtype: "uint8" } },
+    state: parameterState(o.weights),
+    fn: (inputs, state) => {
+      const names = Object.keys(o.weights);
+      const params = record(names, part(state, "params", names));
+      return {
+        outputs: { logits: network(params, valueRange(inputs.images as tf.Tensor4D, [-1, 1])).logits },
+      };
+    },
+  });
+}
+
+type State = Record<string, { shape: readonly number[]; values: Float32Array }>;
+
+function parameterState(weights: Weights): State {
+  return prefixed("params", weights);
+}
+
+function initialState(weights: Weights): State {
+  const zeros: Weights = {};
+  for (const [name, { shape, values }] of Object.entries(weights))
+    zeros[name] = { shape, values: new Float32Array(values.length) };
+  return { ...parameterState(weights), ...prefixed("mu", zeros), ...prefixed("nu", zeros) };
+}
+
+function part(state: Record<string, tf.Tensor>, kind: string, names: string[]): tf.Tensor[] {
+  return names.map((name) => state[`${kind}/${name}`] as tf.Tensor);
+}
+
+function record(names: string[], values: tf.Tensor[]): Record<string, tf.Tensor> {
+  return Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+}
+
+function prefixed<T>(kind: string, values: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${kind}/${name}`, value]));
+}

@@ -1,0 +1,154 @@
+import type { Captured } from "@funmatch/engine";
+import {
+  type BitConfig,
+  bitConfigOf,
+  initBit,
+  loadBitWeights,
+  parameterCount,
+  readNpz,
+  type Weights,
+  weightsSha256,
+  writeNpz,
+} from "@funmatch/models";
+import { draws } from "@funmatch/views";
+import { sha256OfFile } from "./checkpoint.ts";
+import { captureForward, captureUpdate, type UpdateOptions } from "./step.ts";
+
+/** What the student's thread is started with; plain data, since it crosses to a worker. */
+export interface StudentInit extends Omit<UpdateOptions, "weights"> {
+  seed: number;
+  evaluationBatch: number;
+  /** Weights to begin from instead of random ones. */
+  initFile?: string;
+  /** A checkpoint's state to go on from. */
+  stateFile?: string;
+}
+
+export interface StepRequest {
+  images: Uint8Array;
+  targets: Float32Array;
+  step: number;
+  multiplier: number;
+}
+
+export interface StepResult {
+  loss: number;
+  gradientNorm: number;
+  updateNorm: number;
+}
+
+/** What the student's thread answers. */
+export interface StudentApi {
+  step(request: StepRequest): StepResult;
+  /** images uint8 [evaluationBatch, R, R, 3] → logits [evaluationBatch, K] of the parameters as they are now. */
+  forward(request: { images: Uint8Array }): Float32Array;
+  /** Writes parameters and moments as .npz; answers digests of the file and of the parameters. */
+  save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
+  /** Writes the parameters alone, with big_vision's names, ready to be served as a teacher. */
+  exportWeights(request: { path: string }): Promise<void>;
+  describe(request: Record<string, never>): { parameters: number; parametersSha256: string };
+}
+
+/** Runs in the engine worker: owns the captured step and the captured forward pass. */
+export async function start(init: StudentInit): Promise<StudentApi> {
+  const weights = await firstWeights(init);
+  const update = captureUpdate({ ...init, weights });
+  if (init.stateFile) update.writeState(await readState(init.stateFile));
+  let forward: Captured | undefined;
+  let forwardIsCurrent = false;
+
+  const parameters = (): Weights => {
+    const values = update.readState(Object.keys(weights).map((name) => `params/${name}`));
+    return Object.fromEntries(
+      Object.entries(weights).map(([name, { shape }]) => [
+        name,
+        { shape, values: values[`params/${name}`] as Float32Array },
+      ]),
+    );
+  };
+
+  return {
+    step({ images, targets, step, multiplier }) {
+      forwardIsCurrent = false;
+      const out = update.run({
+        images,
+        targets,
+        step: Float32Array.of(step),
+        multiplier: Float32Array.of(multiplier),
+      });
+      const scalar = (name: string) => out[name]?.[0] as number;
+      return {
+        loss: scalar("loss"),
+        gradientNorm: scalar("gradientNorm"),
+        updateNorm: scalar("updateNorm"),
+      };
+    },
+    forward({ images }) {
+      if (!forward) {
+        forward = captureForward({ ...init, batch: init.evaluationBatch, weights: parameters() });
+      } else if (!forwardIsCurrent) {
+        forward.writeState(update.readState(Object.keys(weights).map((name) => `params/${name}`)));
+      }
+      forwardIsCurrent = true;
+      return forward.run({ images }).logits as Float32Array;
+    },
+    async save({ path }) {
+      const state = update.readState();
+      await writeNpz(
+        path,
+        Object.fromEntries(
+          Object.entries(state).map(([name, data]) => [
+            name,
+            { dtype: "float32", shape: shapeOf(weights, name), data },
+          ]),
+        ),
+      );
+      return { sha256: await sha256OfFile(path), parametersSha256: weightsSha256(parameters()) };
+    },
+    async exportWeights({ path }) {
+      await writeNpz(
+        path,
+        Object.fromEntries(
+          Object.entries(parameters()).map(([name, { shape, values }]) => [
+            name,
+            { dtype: "float32", shape, data: values },
+          ]),
+        ),
+      );
+    },
+    describe: () => ({
+      parameters: parameterCount(weights),
+      parametersSha256: weightsSha256(parameters()),
+    }),
+  };
+}
+
+/** Random weights from the seed, or those of the named file with a fresh head if its classes differ. */
+async function firstWeights(init: StudentInit): Promise<Weights> {
+  const fresh = initBit(init.model, (name, count) => {
+    const stream = draws(init.seed, "init", name);
+    return Float32Array.from({ length: count }, () => stream.normal());
+  });
+  if (!init.initFile) return fresh;
+  const given = await loadBitWeights(init.initFile);
+  const has = bitConfigOf(given);
+  checkSameBody(has, init.model, init.initFile);
+  return has.classes === init.model.classes
+    ? given
+    : { ...given, "head/kernel": fresh["head/kernel"]!, "head/bias": fresh["head/bias"]! };
+}
+
+function checkSameBody(has: BitConfig, wanted: BitConfig, path: string): void {
+  const describe = (c: BitConfig) => `blocks [${c.blocks.join(", ")}], width ${c.width}`;
+  if (describe(has) !== describe(wanted))
+    throw new Error(`${path} holds ${describe(has)}, but the student has ${describe(wanted)}`);
+}
+
+async function readState(path: string): Promise<Record<string, Float32Array>> {
+  const arrays = await readNpz(path);
+  return Object.fromEntries([...arrays].map(([name, { data }]) => [name, data as Float32Array]));
+}
+
+function shapeOf(weights: Weights, stateName: string): number[] {
+  return weights[stateName.slice(stateName.indexOf("/") + 1)]!.shape;
+}

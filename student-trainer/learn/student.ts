@@ -1,0 +1,33 @@
+import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
+import { type BitConfig, bitBlocks } from "@funmatch/models";
+import type { TrainConfig } from "../config.ts";
+import type { Teaching } from "./step.ts";
+import type { StudentApi, StudentInit } from "./student-worker.ts";
+
+export type Student = EngineWorker<StudentApi>;
+
+/** The network that a config asks for. */
+export function studentModel(config: TrainConfig, classes: number): BitConfig {
+  const { depth, blocks, width } = config.student;
+  return { blocks: blocks ?? bitBlocks(depth!), width, classes };
+}
+
+/** Starts the student in a thread of its own, from random weights, a file, or a checkpoint's state. */
+export async function startStudent(
+  config: TrainConfig,
+  o: { classes: number; teaching: Teaching; stateFile?: string },
+): Promise<Student> {
+  const init: StudentInit = {
+    model: studentModel(config, o.classes),
+    resolution: config.student.resolution,
+    batch: config.batch,
+    evaluationBatch: config.evaluate.batch,
+    teaching: o.teaching,
+    temperature: config.distance.temperature,
+    optimizer: config.optimizer,
+    seed: config.seed,
+    initFile: config.student.init,
+    stateFile: o.stateFile,
+  };
+  return spawnEngineWorker<StudentApi>(new URL("./student-worker.ts", import.meta.url), init);
+}

@@ -1,0 +1,140 @@
+import { UserError } from "@funmatch/config";
+import type { TrainConfig } from "../config.ts";
+import { finishRun } from "../report/finish.ts";
+import { startProgress } from "../report/progress.ts";
+import { writeSamples } from "../report/samples.ts";
+import { evaluateSplits, evaluationLines } from "../report/splits.ts";
+import type { Summary } from "../report/summary.ts";
+import { labelTargets } from "../teach/designs.ts";
+import { openTeaching } from "../teach/teaching.ts";
+import { type Lesson, lessons } from "../teach/window.ts";
+import { writeCheckpoint } from "./checkpoint.ts";
+import { openJournal } from "./journal.ts";
+import { ledgerLine } from "./ledger.ts";
+import { openRun } from "./open-run.ts";
+import { openRunFolder, type RunFolder } from "./run-folder.ts";
+import { scheduleMultiplier } from "./schedule.ts";
+import type { StepResult } from "./student-worker.ts";
+
+/**
+ * Trains a student as the config says, or goes on with the run that is in its folder.
+ *
+ * @param signal ends the run after the step it is in, with a checkpoint
+ * @returns the summary, or undefined when the run was interrupted
+ * @throws UserError for what a user can mend, TeacherError for an answer that must not be learned from;
+ *   the steps before are in a checkpoint then
+ */
+export async function train(config: TrainConfig, o: { signal: AbortSignal }): Promise<Summary | undefined> {
+  const folder = await openRunFolder(config);
+  try {
+    return await trainIn(folder, config, o.signal);
+  } finally {
+    await folder.release();
+  }
+}
+
+async function trainIn(
+  folder: RunFolder,
+  config: TrainConfig,
+  signal: AbortSignal,
+): Promise<Summary | undefined> {
+  await using run = await openRun(folder, config, { signal, say });
+  const { at, total, pool, student, teacher, classes, chunk, data } = run;
+  const teach = await openTeaching({
+    ...{ design: run.design, teacher, data, pool, chunk, signal },
+    resolution: config.student.resolution,
+    inFlight: config.inFlight,
+    directory: folder.path,
+    onProgress: (done, of) => say(`asked the teacher for ${done} of ${of} training images`),
+  });
+  await using ended = new AsyncDisposableStack();
+  const metrics = await openJournal(folder.file("metrics.jsonl"), at.metricsBytes);
+  ended.defer(() => metrics.close());
+  const ledger = await openJournal(folder.file("ledger.jsonl"), at.ledgerBytes);
+  ended.defer(() => ledger.close());
+  const progress = startProgress(total);
+  ended.defer(() => progress.end());
+
+  let saved = at.step;
+  const save = async () => {
+    at.metricsBytes = await metrics.flush();
+    at.ledgerBytes = await ledger.flush();
+    at.teacherVersion = teacher?.card.version;
+    at.order.examplesSeen = at.step * config.batch;
+    const saveState = (path: string) => student.call("save", { path });
+    await writeCheckpoint(folder.checkpoints, at, saveState, config.checkpoint.keep);
+    saved = at.step;
+  };
+
+  try {
+    const steps = { from: at.step + 1, to: total + 1, inFlight: config.inFlight };
+    let wantedAt = performance.now();
+    for await (const lesson of lessons({ ...steps, batchOf: pool.train, teach, signal })) {
+      const { step, views } = lesson.batch;
+      if (step === 1) await writeSamples(folder.path, lesson.batch);
+      const multiplier = scheduleMultiplier(config.schedule, step - 1, total);
+      const targets = lesson.logits ?? labelTargets(lesson.batch, classes);
+      const result = await student.call("step", { images: views.data, targets, step, multiplier });
+      if (!Number.isFinite(result.loss))
+        throw new DivergenceError(
+          `the loss became ${result.loss} at step ${step}: lower optimizer.learningRate`,
+        );
+      pool.release(lesson.batch);
+
+      const stepSeconds = (performance.now() - wantedAt) / 1000;
+      const line = ledgerLine(lesson, at.ledgerChain);
+      ledger.write(line);
+      at.step = step;
+      at.ledgerChain = line.chain;
+      at.verifiedSteps += lesson.verified ? 1 : 0;
+      at.trainingSeconds += stepSeconds;
+      at.waitingSeconds += lesson.waitedSeconds;
+      progress.step({ step, loss: result.loss, images: config.batch, waitedSeconds: lesson.waitedSeconds });
+      if (step === 1 || isDue(step, config.log.everySteps, total))
+        metrics.write(metricsLine(config, lesson, multiplier, result, stepSeconds));
+      if (isDue(step, config.evaluate.everySteps, total)) {
+        const evaluations = await evaluateSplits(run, config.evaluate, signal);
+        for (const [split, { accuracy, agreement, kl }] of evaluations)
+          metrics.write({ step, split, accuracy, agreement, kl });
+        for (const said of evaluationLines(step, evaluations)) progress.note(said);
+      }
+      if (isDue(step, config.checkpoint.everySteps, total)) await save();
+      wantedAt = performance.now();
+    }
+  } catch (error) {
+    if (at.step > saved && !(error instanceof DivergenceError)) await save();
+    if (!signal.aborted) throw error;
+    say(`stopped after step ${at.step} of ${total}; the same command goes on from there`);
+    return undefined;
+  }
+  await ended.disposeAsync();
+  return finishRun(folder, config, run, signal);
+}
+
+/** Words for whoever watches; stdout stays for results. */
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function metricsLine(
+  config: TrainConfig,
+  { batch, waitedSeconds }: Lesson,
+  multiplier: number,
+  { loss, gradientNorm, updateNorm }: StepResult,
+  stepSeconds: number,
+): object {
+  return {
+    ...{ step: batch.step, epoch: batch.epoch, loss },
+    learningRate: config.optimizer.learningRate * multiplier,
+    ...{ gradientNorm, updateNorm, lambda: batch.lambda },
+    imagesPerSecond: config.batch / stepSeconds,
+    ...{ stepSeconds, waitedSeconds },
+  };
+}
+
+function isDue(step: number, every: number, total: number): boolean {
+  return step % every === 0 || step === total;
+}
+
+/** The parameters are lost when the loss is no number: the last checkpoint must stay the newest. */
+class DivergenceError extends UserError {}
