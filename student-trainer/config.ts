@@ -77,6 +77,8 @@ const trainSchema = z.strictObject({
       everySteps: count.default(200),
       splits: z.array(z.enum(["train", "validation", "test"])).default([]),
       batch: count.default(64),
+      /** Shorter side that pictures are resized to before the central crop; absent: resolution * 160 / 128. */
+      resize: z.int().min(8).max(2048).optional(),
     })
     .prefault({}),
   checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).prefault({}),
@@ -85,6 +87,8 @@ const trainSchema = z.strictObject({
   inFlight: z.int().min(1).max(256).default(8),
   /** Images in one request; absent: as many as the teacher's limits allow, written into the run's config. */
   chunk: count.optional(),
+  /** Threads inside one TensorFlow operation of the student; part of the run, since sums depend on it. */
+  threads: z.int().min(1).max(1024).default(availableParallelism()),
   /** View threads. Their number changes nothing but speed. */
   workers: z.int().min(1).max(256).default(Math.min(8, availableParallelism())),
 });
@@ -122,6 +126,8 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
   if ((config.student.depth === undefined) === (config.student.blocks === undefined))
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");
+  if ((config.evaluate.resize ?? Number.POSITIVE_INFINITY) < config.student.resolution)
+    fail(`evaluate.resize must be at least student.resolution (${config.student.resolution})`);
   for (const split of config.evaluate.splits)
     if (!config.data[split]) fail(`evaluate.splits: "${split}" is not under data`);
 }

@@ -54,6 +54,7 @@ export async function openRun(
     chunk,
     view: design.view,
     crop: config.crop,
+    centralSide: config.evaluate.resize,
     mixup: design.mixup ? config.mixup : 0,
     workers: config.workers,
   });

@@ -29,5 +29,7 @@ export async function startStudent(
     initFile: config.student.init,
     stateFile: o.stateFile,
   };
+  // TensorFlow reads its thread budget from the environment when its thread loads it.
+  process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
   return spawnEngineWorker<StudentApi>(new URL("./student-worker.ts", import.meta.url), init);
 }

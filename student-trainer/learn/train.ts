@@ -43,6 +43,7 @@ async function trainIn(
   const teach = await openTeaching({
     ...{ design: run.design, teacher, data, pool, chunk, signal },
     resolution: config.student.resolution,
+    centralSide: config.evaluate.resize,
     inFlight: config.inFlight,
     directory: folder.path,
     onProgress: (done, of) => say(`asked the teacher for ${done} of ${of} training images`),
@@ -108,7 +109,7 @@ async function trainIn(
     return undefined;
   }
   await ended.disposeAsync();
-  return finishRun(folder, config, run, signal);
+  return await finishRun(folder, config, run, signal);
 }
 
 /** Words for whoever watches; stdout stays for results. */

@@ -1,0 +1,139 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { TeacherProcess } from "funmatch-teacher/dev";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type MeddlingProxy, startProxy } from "./proxy.ts";
+import { startFunmatch, startSmallTeacher, TOKEN, temporaryFolder, writeRunConfig } from "./services.ts";
+
+const STEPS = 40;
+const killBeforeRename = fileURLToPath(new URL("./kill-before-rename.ts", import.meta.url));
+
+let teacher: TeacherProcess;
+beforeAll(async () => {
+  teacher = await startSmallTeacher({ folder: temporaryFolder("teacher"), resolution: 32, classes: 10 });
+});
+afterAll(() => teacher?.close());
+
+/** Answers a little late, so that several requests are always in flight. */
+function slowProxy(onCall: (call: number) => void = () => {}): Promise<MeddlingProxy> {
+  return startProxy(teacher.url, async (call, body, pass) => {
+    onCall(call);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    return pass(body);
+  });
+}
+
+function runConfig(folder: string, url: string): string {
+  return writeRunConfig(folder, {
+    run: "run",
+    seed: 7,
+    data: { train: { fashion: "train" }, validation: { fashion: "validation" } },
+    teachers: [{ url: `${url}/v1/models/prof`, key: TOKEN }],
+    design: "funmatch",
+    student: { model: "bit", blocks: [1], width: 0.5, resolution: 32 },
+    batch: 16,
+    chunk: 8,
+    length: { steps: STEPS },
+    optimizer: { learningRate: 1e-3, weightDecay: 1e-4 },
+    schedule: { warmupSteps: 5 },
+    evaluate: { everySteps: 20, splits: ["validation"], batch: 100 },
+    checkpoint: { everySteps: 7 },
+    log: { everySteps: 1 },
+    inFlight: 6,
+  });
+}
+
+function lines(path: string): Record<string, unknown>[] {
+  const text = readFileSync(path, "utf8").trim();
+  return text ? text.split("\n").map((line) => JSON.parse(line)) : [];
+}
+
+/** What must not depend on whether a run was interrupted: everything but time. */
+function outcome(run: string) {
+  const newest = readdirSync(join(run, "checkpoints")).sort().at(-1)!;
+  const checkpoint = JSON.parse(readFileSync(join(run, "checkpoints", newest, "checkpoint.json"), "utf8"));
+  const metrics = lines(join(run, "metrics.jsonl")).map((line) =>
+    Object.fromEntries(Object.entries(line).filter(([key]) => !/(Seconds|PerSecond)$/.test(key))),
+  );
+  return {
+    step: checkpoint.step,
+    parametersSha256: checkpoint.parametersSha256,
+    stateSha256: checkpoint.stateSha256,
+    metrics,
+    ledger: lines(join(run, "ledger.jsonl")),
+  };
+}
+
+test("a run killed at five random points ends as an undisturbed one, bit for bit", async () => {
+  const undisturbed = temporaryFolder("undisturbed");
+  const calm = await slowProxy();
+  const first = await startFunmatch(["train", runConfig(undisturbed, calm.url)]).finished;
+  calm.close();
+  expect(first.code, first.output).toBe(0);
+
+  const killed = temporaryFolder("killed");
+  const run = join(killed, "run");
+  let atCall = Number.POSITIVE_INFINITY;
+  let kill = (_inFlight: number): void => {};
+  let calls = 0;
+  const proxy = await slowProxy(() => {
+    if (++calls >= atCall && proxy.open() >= 4) kill(proxy.open());
+  });
+  const config = runConfig(killed, proxy.url);
+
+  const renameAt = 1 + Math.floor(Math.random() * 2);
+  const byRename = await startFunmatch(["train", config], {
+    preload: [killBeforeRename],
+    env: { FUNMATCH_TEST_KILL_AT_RENAME: String(renameAt) },
+  }).finished;
+  console.log(`kill 1: between write and rename of checkpoint ${renameAt}`);
+  expect(byRename.signal, byRename.output).toBe("SIGKILL");
+  expect(readdirSync(join(run, "checkpoints")).some((name) => name.endsWith(".draft"))).toBe(true);
+
+  for (let n = 2; n <= 5; n++) {
+    calls = 0;
+    atCall = 8 + Math.floor(Math.random() * 16);
+    const { child, finished } = startFunmatch(["train", config]);
+    let inFlight = 0;
+    kill = (open) => {
+      inFlight ||= open;
+      child.kill("SIGKILL");
+    };
+    const { signal, output } = await finished;
+    console.log(`kill ${n}: at request ${atCall} of this sitting, ${inFlight} in flight`);
+    expect(signal, output).toBe("SIGKILL");
+    expect(inFlight).toBeGreaterThanOrEqual(4);
+    expect(existsSync(join(run, "summary.json"))).toBe(false);
+  }
+
+  kill = () => {};
+  const last = await startFunmatch(["train", config]).finished;
+  proxy.close();
+  expect(last.code, last.output).toBe(0);
+  expect(outcome(run)).toEqual(outcome(join(undisturbed, "run")));
+  const summary = JSON.parse(readFileSync(join(run, "summary.json"), "utf8"));
+  expect(summary).toMatchObject({ steps: STEPS, verifiedSteps: STEPS });
+}, 300_000);
+
+test("SIGINT makes a checkpoint and ends; the same command goes on", async () => {
+  const folder = temporaryFolder("interrupted");
+  let child: ReturnType<typeof startFunmatch>["child"] | undefined;
+  const proxy = await slowProxy((call) => {
+    if (call === 20) child?.kill("SIGINT");
+  });
+  const config = runConfig(folder, proxy.url);
+  const sitting = startFunmatch(["train", config]);
+  child = sitting.child;
+  const { code, output } = await sitting.finished;
+  expect(code, output).toBe(0);
+  expect(output).toMatch(/stopped after step \d+ of 40/);
+  const stoppedAt = Number(/stopped after step (\d+)/.exec(output)?.[1]);
+  expect(lines(join(folder, "run", "ledger.jsonl"))).toHaveLength(stoppedAt);
+
+  child = undefined;
+  const rest = await startFunmatch(["train", config]).finished;
+  proxy.close();
+  expect(rest.code, rest.output).toBe(0);
+  expect(outcome(join(folder, "run")).step).toBe(STEPS);
+}, 120_000);
