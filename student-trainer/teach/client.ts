@@ -81,7 +81,7 @@ const dtype: ImageDtype = "uint8";
 export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
   const address = teacherAddress(options.url);
   const { url, prefix, model } = address;
-  const onWait = options.onWait ?? (() => {});
+  const onWait = nowAndThen(options.onWait ?? (() => {}));
   const headers = commonHeaders(url, options.key);
   // HTTP/1.1: a connection per request keeps one large upload from holding up another.
   const pool = new Pool(address.origin, { connections: CONCURRENT_REQUESTS, pipelining: 1, allowH2: false });
@@ -143,6 +143,18 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
     await pool.destroy();
     throw error;
   }
+}
+
+/** Requests in flight wait for the same reason, again and again: the same words are told every 10 s at most. */
+function nowAndThen(tell: OnWait): OnWait {
+  const toldAt = new Map<string, number>();
+  return (why) => {
+    const now = performance.now();
+    if (now - (toldAt.get(why) ?? Number.NEGATIVE_INFINITY) < 10_000) return;
+    for (const [words, at] of toldAt) if (now - at > 10_000) toldAt.delete(words);
+    toldAt.set(why, now);
+    tell(why);
+  };
 }
 
 function commonHeaders(url: string, key?: string): Record<string, string> {

@@ -22,6 +22,8 @@ export async function openTeaching(o: {
   data: { digest: string; size: number };
   pool: Pick<ViewPool, "evaluation">;
   resolution: number;
+  /** Shorter side that central views are cut from, if not the paper's. */
+  centralSide?: number;
   chunk: number;
   inFlight: number;
   /** Where the answers of a fixed teacher are kept. */
@@ -37,8 +39,8 @@ export async function openTeaching(o: {
     case "online":
       return teachOnline(teacher);
     case "fixed": {
-      const viewsOf = (start: number, count: number) => o.pool.evaluation("train", start, count, "central");
-      const logits = await fixedLogits({ ...o, teacher, viewsOf, view: `central-${o.resolution}` });
+      const viewsOf = (start: number, count: number) => o.pool.evaluation("train", start, count);
+      const logits = await fixedLogits({ ...o, teacher, viewsOf, view: `central-${o.centralSide ?? "paper"}-${o.resolution}` });
       return teachFixed(logits, teacher.card.classes, teacher.card.version);
     }
     default:
