@@ -20,10 +20,10 @@ export function createApp(): Hono<GatewayEnv> {
     const usable = asked === undefined || isRequestId(asked);
     const requestId = asked !== undefined && usable ? asked : crypto.randomUUID();
     c.set("requestId", requestId);
-    c.header(HEADERS.requestId, requestId);
     if (!usable)
       throw new WireError("malformed", `${HEADERS.requestId}: expected 1 to 128 visible ASCII characters`);
     await next();
+    c.header(HEADERS.requestId, requestId);
   });
 
   app.get("/readyz", tellReadiness);
@@ -38,8 +38,11 @@ export function createApp(): Hono<GatewayEnv> {
     throw new WireError("not_found", `there is no ${c.req.method} ${c.req.path}`);
   });
   app.onError((error, c) => {
-    const headers = { [HEADERS.requestId]: c.var.requestId };
-    if (error instanceof WireError) return problemResponse(error, headers);
+    const headers = new Headers({ [HEADERS.requestId]: c.var.requestId });
+    if (error instanceof WireError) {
+      if (error.status === 401) headers.set("www-authenticate", "Bearer");
+      return problemResponse(error, headers);
+    }
     console.error(error);
     return problemResponse(new WireError("internal", "the gateway failed; its log says why"), headers);
   });

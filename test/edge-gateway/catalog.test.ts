@@ -1,0 +1,72 @@
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { cardSchema, limitsSchema } from "@funmatch/wire";
+import { beforeAll, describe, expect, test } from "vitest";
+import { createApp } from "../../edge-gateway/app.ts";
+import { cloudflare } from "../../edge-gateway/cloudflare.ts";
+import { readSettings, SettingsError } from "../../edge-gateway/settings.ts";
+import worker from "../../edge-gateway/worker.ts";
+import { ask, bearer, GATEWAY, makeKey, problem } from "./client.ts";
+
+let key = "";
+beforeAll(async () => {
+  ({ key } = await makeKey({ team: "catalog", scopes: ["train"] }));
+});
+
+/** The gateway with other settings. */
+function set(changed: Record<string, string>) {
+  return cloudflare({ ...env, ...changed }, createExecutionContext());
+}
+
+describe("what the gateway tells", () => {
+  test("cards are the teacher's", async () => {
+    const card = cardSchema.parse(await (await ask("/v1/models/prof", { headers: bearer(key) })).json());
+    expect(card).toMatchObject({ id: "prof", classes: 3, state: "ready" });
+    const none = await ask("/v1/models/nobody", { headers: bearer(key) });
+    expect(await problem(none)).toMatchObject({ status: 404, code: "unknown_model" });
+  });
+
+  test("limits are the smallest on the way", async () => {
+    const limits = async (changed: Record<string, string>) => {
+      const request = new Request(`${GATEWAY}/v1/limits`, { headers: bearer(key) });
+      return limitsSchema.parse(await (await createApp().fetch(request, set(changed))).json());
+    };
+    expect(await limits({})).toEqual({ maxImages: 512, maxBodyBytes: 64_000_000, timeoutMs: 30_000 });
+    expect(await limits({ MAX_BODY_BYTES: "1000000" })).toMatchObject({ maxBodyBytes: 1_000_000 });
+  });
+
+  test("a path that does not exist is a problem too", async () => {
+    expect(await problem(await ask("/v2"))).toMatchObject({ status: 404, code: "not_found" });
+  });
+});
+
+describe("a gateway that is not set up", () => {
+  test("says what is missing, and is alive all the same", async () => {
+    const bare = { KEYS: env.KEYS, EVAL_CACHE: env.EVAL_CACHE };
+    const at = (path: string) =>
+      worker.fetch(new Request(GATEWAY + path) as never, bare, createExecutionContext());
+    expect((await at("/healthz")).status).toBe(200);
+    const { status, detail } = await problem(await at("/v1/models"));
+    expect(status).toBe(500);
+    expect(detail).toContain("TEACHER_SECRET is missing");
+  });
+
+  test("names each wrong setting", () => {
+    const wrong = {
+      TEACHER_URL: "teacher:8500",
+      TEACHER_SECRET: "short",
+      KEY_PEPPER: "p".repeat(16),
+      AUDIENCE: "a",
+    };
+    expect(() => readSettings(wrong)).toThrow(SettingsError);
+    expect(() => readSettings(wrong)).toThrow(
+      /TEACHER_URL .*TEACHER_SECRET must have at least 16 characters/,
+    );
+  });
+
+  test("with another secret than the teacher's blames neither the key nor the client", async () => {
+    const request = new Request(`${GATEWAY}/v1/models`, { headers: bearer(key) });
+    const answer = await createApp().fetch(request, set({ TEACHER_SECRET: "not the teacher's secret" }));
+    expect(await problem(answer)).toMatchObject({ status: 500, code: "internal" });
+  });
+});
