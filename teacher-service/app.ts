@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto";
+import { HEADERS, IDENTITY_HEADER, isRequestId, problemResponse, WireError } from "@funmatch/wire";
+import type { HttpBindings } from "@hono/node-server";
+import { Hono } from "hono";
+import type { Caller } from "./auth.ts";
+import { ClientGone } from "./body.ts";
+import { logits, requireModel } from "./logits.ts";
+import type { Service } from "./service.ts";
+
+export type Env = {
+  Bindings: HttpBindings;
+  Variables: {
+    /** When the request's headers were complete (`performance.now()`); Node tells no earlier moment. */
+    arrived: number;
+    requestId: string;
+    caller: Caller;
+  };
+};
+
+/** The routes of design.md's HTTP API. */
+export function createApp(service: Service): Hono<Env> {
+  const app = new Hono<Env>();
+
+  app.use(async (c, next) => {
+    c.set("arrived", performance.now());
+    const given = c.req.header(HEADERS.requestId);
+    c.set("requestId", given !== undefined && isRequestId(given) ? given : randomUUID());
+    await next();
+    c.header(HEADERS.requestId, c.var.requestId);
+  });
+
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", (c) => {
+    const models = Object.fromEntries([...service.models].map(([id, model]) => [id, model.card().state]));
+    const ready = !service.draining && Object.values(models).every((state) => state === "ready");
+    return c.json({ ready, draining: service.draining, models }, ready ? 200 : 503);
+  });
+  app.get("/metrics", async (c) =>
+    c.body(await service.metrics.text(), 200, { "content-type": service.metrics.contentType }),
+  );
+
+  app.use("/v1/*", async (c, next) => {
+    const caller = await service.authenticate({
+      method: c.req.method,
+      // As it came, because that is what was signed.
+      path: c.env.incoming.url ?? "",
+      contentLength: Number(c.req.header("content-length") ?? 0),
+      authorization: c.req.header("authorization"),
+      identity: c.req.header(IDENTITY_HEADER),
+    });
+    c.set("caller", caller);
+    await next();
+  });
+
+  app.get("/v1/limits", (c) => c.json(service.limits));
+  app.get("/v1/models", (c) => c.json({ models: [...service.models.values()].map((model) => model.card()) }));
+  app.get("/v1/models/:model", (c) => c.json(requireModel(service, c.req.param("model")).card()));
+  app.post("/v1/models/:model/logits", (c) => logits(c, service));
+
+  app.notFound((c) => {
+    throw new WireError("not_found", `there is no ${c.req.method} ${c.req.path}`);
+  });
+  app.onError((error, c) => {
+    if (error instanceof WireError) {
+      const unauthenticated = error.code === "unauthenticated";
+      return problemResponse(error, unauthenticated ? { "www-authenticate": "Bearer" } : {});
+    }
+    if (!(error instanceof ClientGone))
+      service.log.error({ requestId: c.var.requestId, err: error }, "internal error");
+    return problemResponse(new WireError("internal", "the service failed; its log says why"));
+  });
+  return app;
+}

@@ -1,0 +1,109 @@
+import { dirname } from "node:path";
+import { readConfig, resolvePath, secret, UserError } from "@funmatch/config";
+import { z } from "zod";
+
+const MiB = 2 ** 20;
+const positive = z.int().positive();
+
+const modelSchema = z.strictObject({
+  format: z.literal("npz", { error: 'the only format so far is "npz"' }),
+  /** Weight file, relative to the config. */
+  path: z.string().min(1),
+  /** Height and width that the network sees. */
+  resolution: positive.max(4096),
+  /** What 0 and 255 become before the first convolution, as the paper's `value_range` does. */
+  valueRange: z
+    .tuple([z.number(), z.number()])
+    .refine(([low, high]) => low < high, "the first number must be the smaller one"),
+  labels: z.array(z.string().min(1)).min(1).optional(),
+  /** Whether images of another size are resized (bilinear) or refused. */
+  resize: z.boolean().default(true),
+});
+
+/** What `funmatch-teacher` is told: design.md's keys, and limits with defaults that suit one machine. */
+export const teacherSchema = z.strictObject({
+  listen: z
+    .strictObject({
+      host: z.string().min(1).default("127.0.0.1"),
+      port: z.int().min(0).max(65535).default(8500),
+    })
+    .prefault({}),
+  /** Bearer tokens; any one of them opens the API. */
+  tokens: z.array(z.string().min(1)).default([]),
+  /** The gateway's signature (`x-funmatch-identity`), accepted instead of a token. */
+  identity: z
+    .strictObject({
+      secret: z.string().min(1),
+      audience: z.string().min(1).default("funmatch-teacher"),
+      windowSeconds: positive.max(3600).default(60),
+    })
+    .optional(),
+  models: z
+    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/), modelSchema, {
+      error: "expected models by name, made of letters, digits, dots, dashes and underscores",
+    })
+    .refine((models) => Object.keys(models).length > 0, "at least one model is needed"),
+  limits: z
+    .strictObject({
+      maxBodyBytes: positive.default(64 * MiB),
+      /** Images in one request; larger ones are cut by the client. */
+      maxImages: positive.default(1024),
+      /** Longest time that a request may take, and the time it gets when it asks for none. */
+      timeoutMs: positive.default(120_000),
+      /** Image bytes held at once, arriving, waiting and being computed; beyond it requests are told to wait. */
+      queueBytes: positive.default(512 * MiB),
+    })
+    .prefault({})
+    .refine((limits) => limits.queueBytes >= limits.maxBodyBytes, {
+      path: ["queueBytes"],
+      message: "must be at least maxBodyBytes, or the largest request could never be taken",
+    }),
+  /** Batch sizes to capture; a forward pass is padded to one of them. */
+  batchSizes: z
+    .array(positive.max(4096))
+    .min(1)
+    .default([1, 8, 16, 32, 64, 128])
+    .transform((sizes) => [...new Set(sizes)].sort((a, b) => a - b)),
+  /** Threads inside one TensorFlow operation; all cores by default. */
+  threads: positive.max(1024).optional(),
+  /** How long SIGTERM waits for what is in flight. */
+  drainSeconds: positive.default(30),
+  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+});
+
+export type TeacherConfig = z.output<typeof teacherSchema>;
+export type ModelConfig = TeacherConfig["models"][string];
+
+/**
+ * Reads a teacher's config; model paths come back absolute. Secrets stay as written: see {@link openSecrets}.
+ *
+ * @throws UserError naming the place and what would be right
+ * @example const config = readTeacherConfig("teacher.yaml")
+ */
+export function readTeacherConfig(path: string): TeacherConfig {
+  const config = readConfig(teacherSchema, path);
+  for (const model of Object.values(config.models)) model.path = resolvePath(dirname(path), model.path);
+  return config;
+}
+
+/**
+ * Puts the environment's values in place of `env:NAME`.
+ *
+ * @throws UserError when a variable is missing, or when anybody on the network could use the service
+ */
+export function openSecrets(config: TeacherConfig): TeacherConfig {
+  if (config.tokens.length === 0 && !config.identity && !isLoopback(config.listen.host)) {
+    throw new UserError(
+      `listening on ${config.listen.host} needs tokens or identity in the config; without them only 127.0.0.1, ::1 and localhost are allowed`,
+    );
+  }
+  return {
+    ...config,
+    tokens: config.tokens.map(secret),
+    identity: config.identity && { ...config.identity, secret: secret(config.identity.secret) },
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

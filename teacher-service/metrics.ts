@@ -1,0 +1,108 @@
+import type { Purpose } from "@funmatch/wire";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Answer } from "./batch.ts";
+
+/** What the service tells Prometheus. Labels come from the config, never from a request, so they stay few. */
+export interface Metrics {
+  /** `model` and `purpose` are "unknown" where a request was refused before they were known. */
+  request(o: { model: string; purpose: Purpose | "unknown"; code: string }): void;
+  answered(o: { model: string; purpose: Purpose; images: number; bytes: number; answer: Answer }): void;
+  pass(o: { model: string; images: number; size: number; seconds: number }): void;
+  hangUp(model: string): void;
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+const SECONDS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
+
+/** @param held how many bytes and requests are held now, read when Prometheus asks */
+export function openMetrics(held: { bytes: () => number; waiting: () => Record<string, number> }): Metrics {
+  const registers = [new Registry()];
+  const registry = registers[0]!;
+  collectDefaultMetrics({ register: registry });
+  const byPurpose = ["model", "purpose"] as const;
+  const requests = new Counter({
+    name: "funmatch_requests_total",
+    help: "Logits requests by outcome: ok, client_gone, or the problem's code",
+    labelNames: [...byPurpose, "code"] as const,
+    registers,
+  });
+  const images = new Counter({
+    name: "funmatch_images_total",
+    help: "Images answered",
+    labelNames: byPurpose,
+    registers,
+  });
+  const bytes = new Counter({
+    name: "funmatch_image_bytes_total",
+    help: "Bytes of images answered",
+    labelNames: byPurpose,
+    registers,
+  });
+  const queueSeconds = new Histogram({
+    name: "funmatch_queue_seconds",
+    help: "Time that a request waited for its turn",
+    labelNames: byPurpose,
+    buckets: SECONDS,
+    registers,
+  });
+  const computeSeconds = new Histogram({
+    name: "funmatch_compute_seconds",
+    help: "Duration of a forward pass",
+    labelNames: ["model"] as const,
+    buckets: SECONDS,
+    registers,
+  });
+  const passImages = new Histogram({
+    name: "funmatch_batch_images",
+    help: "Images in a forward pass, padding not counted",
+    labelNames: ["model"] as const,
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+    registers,
+  });
+  const padding = new Counter({
+    name: "funmatch_padding_images_total",
+    help: "Rows computed only to fill a captured batch size",
+    labelNames: ["model"] as const,
+    registers,
+  });
+  const hangUps = new Counter({
+    name: "funmatch_hangups_total",
+    help: "Requests whose client went away before the answer",
+    labelNames: ["model"] as const,
+    registers,
+  });
+  new Gauge({
+    name: "funmatch_held_bytes",
+    help: "Image bytes arriving, waiting and being computed",
+    registers,
+    collect() {
+      this.set(held.bytes());
+    },
+  });
+  new Gauge({
+    name: "funmatch_waiting_requests",
+    help: "Requests that wait for a forward pass",
+    labelNames: ["model"] as const,
+    registers,
+    collect() {
+      for (const [model, count] of Object.entries(held.waiting())) this.set({ model }, count);
+    },
+  });
+  return {
+    request: (labels) => requests.inc(labels),
+    answered({ model, purpose, answer, ...o }) {
+      images.inc({ model, purpose }, o.images);
+      bytes.inc({ model, purpose }, o.bytes);
+      queueSeconds.observe({ model, purpose }, answer.queueSeconds);
+    },
+    pass({ model, images, size, seconds }) {
+      passImages.observe({ model }, images);
+      padding.inc({ model }, size - images);
+      computeSeconds.observe({ model }, seconds);
+    },
+    hangUp: (model) => hangUps.inc({ model }),
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+  };
+}

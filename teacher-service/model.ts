@@ -1,0 +1,178 @@
+import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
+import { type Card, type ImageDtype, type Purpose, WireError } from "@funmatch/wire";
+import type { Logger } from "pino";
+import { type Answer, type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
+import type { ModelConfig } from "./config.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Facts, ModelApi, ModelInit } from "./model-worker.ts";
+import { admitted } from "./stability.ts";
+
+const CHANNELS = 3;
+
+/** One served network, from the first second of its loading on. */
+export interface Model {
+  card(): Card;
+  /** @throws WireError `loading`, with progress and a guess at the time left, or `internal` when loading failed */
+  requireReady(): { version: string; classes: number };
+  /**
+   * The captured input that takes such images.
+   *
+   * @throws WireError `shape_mismatch` naming the shape that would be right
+   */
+  inputFor(images: Pick<Images, "dtype" | "shape">): ImageDtype;
+  /** Logits of images that {@link inputFor} took; see {@link Batcher.ask}. */
+  ask(images: Images, input: ImageDtype, purpose: Purpose, signal: AbortSignal): Promise<Answer>;
+  backlogSeconds(): number;
+  waitingRequests(): number;
+  /** Settles when the model is ready; rejects with what went wrong. */
+  readonly loaded: Promise<void>;
+  close(): Promise<void>;
+}
+
+type State =
+  | { at: "loading"; progress: number; since: number }
+  | { at: "ready"; facts: Facts; batcher: Batcher; sizes: number[]; bitStable: boolean }
+  | { at: "failed" };
+
+/**
+ * Starts loading a model in a thread of its own: weights, one captured graph for each batch size and input dtype,
+ * probes of their bit stability. After that no request triggers a capture.
+ */
+export function openModel(
+  id: string,
+  config: ModelConfig,
+  o: { batchSizes: readonly number[]; log: Logger; metrics?: Metrics },
+): Model {
+  let state: State = { at: "loading", progress: 0, since: performance.now() };
+  let worker: EngineWorker<ModelApi> | undefined;
+  const { resolution, valueRange, resize } = config;
+
+  async function load(): Promise<void> {
+    const started = performance.now();
+    const init: ModelInit = { path: config.path, resolution, valueRange, resize };
+    worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init);
+    const facts = await worker.call("facts", null);
+    checkLabels(config, facts);
+    const probes = [];
+    const work = o.batchSizes.reduce((sum, size) => sum + size, 0);
+    for (const size of o.batchSizes) {
+      probes.push(await worker.call("prepare", { size }));
+      if (state.at === "loading") state.progress += size / work;
+    }
+    const { probes: usable, bitStable } = admitted(probes);
+    const batcher = openBatcher({
+      sizes: usable.map(({ images, seconds }) => ({ images, seconds })),
+      classes: facts.classes,
+      compute: (pass) => compute(pass, facts.classes),
+    });
+    const sizes = usable.map((probe) => probe.images);
+    state = { at: "ready", facts, batcher, sizes, bitStable };
+    const best = Math.max(...usable.map((probe) => probe.images / probe.seconds));
+    o.log.info(
+      {
+        model: id,
+        version: facts.version,
+        seconds: round((performance.now() - started) / 1000),
+        batchSizes: sizes,
+        bitStable,
+        imagesPerSecond: round(best),
+      },
+      "model ready",
+    );
+    if (!bitStable)
+      o.log.warn(
+        { model: id },
+        "logits depend on the batch: resumed runs will differ from uninterrupted ones in the last bits",
+      );
+  }
+
+  async function compute(pass: Pass, classes: number): Promise<Float32Array> {
+    const started = performance.now();
+    const logits = await worker!.call("compute", pass);
+    const seconds = (performance.now() - started) / 1000;
+    const images = pass.slices.reduce((sum, slice) => sum + slice.count, 0);
+    if (logits.length !== images * classes)
+      throw new Error(`the model gave ${logits.length} logits for ${images} images of ${classes} classes`);
+    o.metrics?.pass({ model: id, images, size: pass.size, seconds });
+    o.log.debug(
+      { model: id, images, size: pass.size, requests: pass.slices.length, seconds: round(seconds) },
+      "pass",
+    );
+    return logits;
+  }
+
+  function ready() {
+    if (state.at === "ready") return state;
+    if (state.at === "failed")
+      throw new WireError("internal", `the model ${id} could not be loaded; the service's log says why`);
+    throw new WireError("loading", `the model ${id} is loading: ${Math.round(state.progress * 100)} % done`, {
+      retryAfterSeconds: secondsLeft(state),
+      extra: { progress: round(state.progress) },
+    });
+  }
+
+  const loaded = load().catch(async (error: unknown) => {
+    state = { at: "failed" };
+    await worker?.terminate();
+    throw error;
+  });
+  // Whoever opened the model may look at `loaded` later; until then a failure is no unhandled rejection.
+  loaded.catch(() => {});
+
+  return {
+    card: () => cardOf(id, config, state, o.batchSizes),
+    requireReady: () => ({ version: ready().facts.version, classes: ready().facts.classes }),
+    inputFor({ dtype, shape: [, height, width, channels] }) {
+      const wanted = `[N,${resolution},${resolution},${CHANNELS}]`;
+      const got = `images of [${height},${width},${channels}]`;
+      if (channels !== CHANNELS) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted}`);
+      if (height === resolution && width === resolution) return dtype;
+      if (!resize) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
+      return "float32";
+    },
+    ask: (images, input, purpose, signal) => ready().batcher.ask(images, input, purpose, signal),
+    backlogSeconds: () => (state.at === "ready" ? state.batcher.backlogSeconds() : 1),
+    waitingRequests: () => (state.at === "ready" ? state.batcher.waitingRequests : 0),
+    loaded,
+    close: async () => void (await worker?.terminate()),
+  };
+}
+
+function cardOf(id: string, config: ModelConfig, state: State, batchSizes: readonly number[]): Card {
+  const facts = state.at === "ready" ? state.facts : undefined;
+  return {
+    id,
+    version: facts?.version ?? "",
+    classes: facts?.classes ?? 0,
+    ...(facts && config.labels ? { labels: config.labels } : {}),
+    input: {
+      resolution: config.resolution,
+      valueRange: config.valueRange,
+      channels: CHANNELS,
+      dtypes: ["uint8", "float32"],
+      resizes: config.resize,
+    },
+    maxBatch: Math.max(...(state.at === "ready" ? state.sizes : batchSizes)),
+    state: state.at,
+    ...(state.at === "loading" ? { progress: round(state.progress) } : {}),
+    bitStable: state.at === "ready" && state.bitStable,
+    parameters: facts?.parameters ?? 0,
+    runtime: { ...facts?.runtime, ...(state.at === "ready" ? { batchSizes: state.sizes.join(" ") } : {}) },
+  };
+}
+
+function checkLabels(config: ModelConfig, facts: Facts): void {
+  if (config.labels && config.labels.length !== facts.classes)
+    throw new Error(`labels: ${config.labels.length} are given, ${config.path} has ${facts.classes} classes`);
+}
+
+/** A guess from the pace so far; before anything is known, a second. */
+function secondsLeft(state: { progress: number; since: number }): number {
+  if (state.progress === 0) return 1;
+  const seconds = (performance.now() - state.since) / 1000;
+  return Math.min(60, (seconds * (1 - state.progress)) / state.progress);
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(3));
+}

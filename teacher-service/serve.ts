@@ -1,0 +1,139 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { availableParallelism } from "node:os";
+import { UserError } from "@funmatch/config";
+import { createAdaptorServer } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { createApp } from "./app.ts";
+import { openAuth } from "./auth.ts";
+import { openSecrets, type TeacherConfig } from "./config.ts";
+import { openLog } from "./log.ts";
+import { openMetrics } from "./metrics.ts";
+import { type Model, openModel } from "./model.ts";
+import { hasUnreadBody, refuse } from "./refusal.ts";
+import { openRoom } from "./room.ts";
+import type { Service } from "./service.ts";
+import { answerUnparsable } from "./unparsable.ts";
+
+/**
+ * Runs the service until SIGTERM or SIGINT: listens at once, answers 503 `loading` until the models are ready,
+ * and at the end finishes what is in flight.
+ *
+ * @returns the exit status: 0, or 1 when the drain's time was up before everything was answered
+ * @throws UserError for a port that cannot be had, or when no model could be loaded
+ */
+export async function serve(written: TeacherConfig): Promise<number> {
+  const config = openSecrets(written);
+  const log = openLog(config.logLevel);
+  const room = openRoom(config.limits.queueBytes);
+  const models = new Map<string, Model>();
+  const metrics = openMetrics({
+    bytes: () => room.heldBytes,
+    waiting: () => Object.fromEntries([...models].map(([id, model]) => [id, model.waitingRequests()])),
+  });
+  const { maxImages, maxBodyBytes, timeoutMs } = config.limits;
+  const service: Service = {
+    models,
+    limits: { maxImages, maxBodyBytes, timeoutMs },
+    authenticate: openAuth(config),
+    room,
+    metrics,
+    log,
+    draining: false,
+  };
+
+  const server = createServer(service);
+  const url = await listen(server, config.listen);
+  log.info({ url }, "listening");
+  const stop = stopSignal();
+
+  useThreads(config);
+  for (const [id, model] of Object.entries(config.models))
+    models.set(id, openModel(id, model, { batchSizes: config.batchSizes, log, metrics }));
+  await Promise.race([stop, someModel(models, log)]);
+  const signal = await stop;
+
+  service.draining = true;
+  log.info({ signal, drainSeconds: config.drainSeconds }, "draining");
+  const clean = await drain(server, config.drainSeconds);
+  log.info({ clean }, "stopped");
+  return clean ? 0 : 1;
+}
+
+function createServer(service: Service): Server {
+  const app = createApp(service);
+  const server = createAdaptorServer({
+    // The bodies of refused requests are read by `refuse`, which reads less of them.
+    autoCleanupIncoming: false,
+    fetch: async (request, env) => {
+      const { incoming, outgoing } = env as typeof env & { incoming: import("node:http").IncomingMessage };
+      const response = await app.fetch(request, env);
+      if (!hasUnreadBody(incoming) || outgoing.destroyed) return response;
+      await refuse(incoming, outgoing as import("node:http").ServerResponse, response);
+      return RESPONSE_ALREADY_SENT;
+    },
+    serverOptions: { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 65_000 },
+  }) as Server;
+  // The body of a client that asks first is only asked for once its headers have passed: see logits.ts.
+  server.on("checkContinue", (request, response) => server.emit("request", request, response));
+  server.on("clientError", answerUnparsable);
+  return server;
+}
+
+async function listen(server: Server, { host, port }: TeacherConfig["listen"]): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).listen(port, host, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "EADDRINUSE" ? "another program listens there" : message;
+    throw new UserError(`cannot listen on ${host} port ${port}: ${why}`);
+  }
+  const address = server.address() as AddressInfo;
+  return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+/** TensorFlow reads its thread budget from the environment when the first model's thread loads it. */
+export function useThreads(config: TeacherConfig): void {
+  process.env.TF_NUM_INTRAOP_THREADS = String(config.threads ?? availableParallelism());
+}
+
+/** Logs models that fail; rejects when none is left that could answer. */
+async function someModel(models: ReadonlyMap<string, Model>, log: Service["log"]): Promise<void> {
+  const failures: string[] = [];
+  await Promise.all(
+    [...models].map(async ([id, model]) => {
+      await model.loaded.catch((error: unknown) => {
+        failures.push(`model ${id}: ${error instanceof Error ? error.message : String(error)}`);
+        log.error({ model: id, err: error }, "model failed");
+      });
+    }),
+  );
+  if (failures.length === models.size) throw new UserError(failures.join("; "));
+}
+
+/** The first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  let asked = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (asked) process.exit(1);
+      asked = true;
+      resolve(signal);
+    });
+  }
+  return promise;
+}
+
+/** Takes no new connections and waits for the answers that are due; false when some had to be cut off. */
+async function drain(server: Server, seconds: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => {
+    resolve(false);
+    server.closeAllConnections();
+  }, seconds * 1000);
+  server.close(() => resolve(true));
+  return promise.finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,18 @@
+import type { Limits } from "@funmatch/wire";
+import type { Logger } from "pino";
+import type { Authenticate } from "./auth.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Model } from "./model.ts";
+import type { Room } from "./room.ts";
+
+/** What the routes work with; made by {@link serve}, or piece by piece in a test. */
+export interface Service {
+  readonly models: ReadonlyMap<string, Model>;
+  readonly limits: Limits;
+  readonly authenticate: Authenticate;
+  readonly room: Room;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** True from SIGTERM on. */
+  draining: boolean;
+}
