@@ -16,8 +16,10 @@ export interface Cursor {
 
 /** Starts reading `bytes` up to `end`. */
 export function cursor(bytes: Uint8Array, end: number, cut: string): Cursor {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { bytes, view, end, cut, at: 0 };
+  const { buffer, byteOffset, byteLength } = bytes;
+  // A plain view even of a subclass, such as Node's Buffer, whose methods mean other things.
+  const plain = new Uint8Array(buffer, byteOffset, byteLength);
+  return { bytes: plain, view: new DataView(buffer, byteOffset, byteLength), end, cut, at: 0 };
 }
 
 /** The error of a message that is not as it should be: what, where, and the byte at which it shows. */

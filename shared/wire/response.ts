@@ -76,7 +76,7 @@ export function floats(data: Uint8Array): Float32Array {
   if (data.byteLength % 4 !== 0) {
     throw new WireError("malformed", `float32 data has a multiple of 4 bytes, not ${data.byteLength}`);
   }
-  const aligned = data.byteOffset % 4 === 0 ? data : data.slice();
+  const aligned = data.byteOffset % 4 === 0 ? data : new Uint8Array(data); // not slice(): a Buffer's does not copy
   return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
 }
 
