@@ -38,9 +38,15 @@ export function writeView(
   cut(resize(image, side, side), box, d.below(2) === 1, out, offset);
 }
 
-/** Writes the view of an evaluation: the middle of the picture, its shorter side resized to {@link uncroppedSide}. */
-export function writeCentralView(image: Image, resolution: number, out: Uint8Array, offset: number): void {
-  const small = resizeSmall(image, uncroppedSide(resolution));
+/** Writes the view of an evaluation: the middle of the picture, its shorter side resized to `side` pixels. */
+export function writeCentralView(
+  image: Image,
+  resolution: number,
+  out: Uint8Array,
+  offset: number,
+  side = uncroppedSide(resolution),
+): void {
+  const small = resizeSmall(image, side);
   cut(small, centralCrop(small.height, small.width, resolution), false, out, offset);
 }
 

@@ -1,5 +1,13 @@
 import { createHash } from "node:crypto";
-import { type CropRange, draws, mixup, mixupLambda, type ViewKind, writeCentralView, writeView } from "@funmatch/views";
+import {
+  type CropRange,
+  draws,
+  mixup,
+  mixupLambda,
+  type ViewKind,
+  writeCentralView,
+  writeView,
+} from "@funmatch/views";
 import { examplesOf } from "./order.ts";
 import type { Source } from "./source.ts";
 
@@ -19,6 +27,8 @@ export interface Recipe {
   view: ViewKind;
   /** Bounds of the inception crop; absent, the paper's. */
   crop?: CropRange;
+  /** Shorter side of the pictures that central views are cut from; absent, the paper's 160 for 128. */
+  centralSide?: number;
   /** p of Beta(p, p); 0 mixes nothing. */
   mixup: number;
 }
@@ -111,7 +121,7 @@ export async function makeTrainBatch(
  */
 export async function makeEvalBatch(
   source: Source,
-  resolution: number,
+  { resolution, centralSide }: Pick<Recipe, "resolution" | "centralSide">,
   start: number,
   count: number,
   memory: SharedArrayBuffer,
@@ -121,7 +131,8 @@ export async function makeEvalBatch(
   }
   const data = new Uint8Array(memory, 0, bytesOf(count, resolution));
   await eachAtOnce(count, async (place) => {
-    writeCentralView(await source.read(start + place), resolution, data, bytesOf(place, resolution));
+    const image = await source.read(start + place);
+    writeCentralView(image, resolution, data, bytesOf(place, resolution), centralSide);
   });
   const indices = Int32Array.from({ length: count }, (_, place) => start + place);
   return {

@@ -1,0 +1,96 @@
+import { UserError } from "@funmatch/config";
+import { bytesOf, type EvalBatch, type Recipe, type TrainBatch } from "./batch.ts";
+import { lendMemory } from "./memory.ts";
+import type { Task } from "./pool-worker.ts";
+import { indexSource, type Source, type SourceIndex, type SourceSpec, sourceOf } from "./source.ts";
+import { startThreads } from "./threads.ts";
+
+/** What a pool needs to know: the recipe of training batches, the data, and how many threads share the work. */
+export interface PoolOptions extends Recipe {
+  train: SourceSpec;
+  /** Splits to evaluate on, by name. The training images are always there too, as "train". */
+  splits: Record<string, SourceSpec>;
+  workers: number;
+}
+
+/** Threads that turn images into batches. Which thread makes a batch, and how many there are, changes no byte of it. */
+export interface ViewPool {
+  /** The opened data, "train" and every split: sizes, labels, digests. */
+  sources: Record<string, Source>;
+  /** The batch of a training step (from 1). Ask for several steps at once to keep all threads busy. */
+  train(step: number): Promise<TrainBatch>;
+  /** Central views of `count` images of a split, from image `start` on. */
+  evaluation(split: string, start: number, count: number): Promise<EvalBatch>;
+  /**
+   * Gives a batch's memory back for a later batch. Its `views.data` must not be touched afterwards, by tensors
+   * either. A batch that is never released costs only its memory, until it is collected.
+   */
+  release(batch: TrainBatch | EvalBatch): void;
+  /** Ends the threads once the batches they are making are done; batches not yet begun are refused. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the data and starts the threads.
+ *
+ * @example
+ * const pool = await openPool({ train: { fashion: "train" }, splits: { test: { fashion: "test" } }, seed: 0,
+ *   batch: 128, resolution: 28, chunk: 128, view: "ic", mixup: 1, workers: 2 });
+ * const { views, labels } = await pool.train(1);
+ * @throws UserError if the data is missing or its splits have different classes.
+ */
+export async function openPool(options: PoolOptions): Promise<ViewPool> {
+  const { train, splits, workers, ...recipe } = options;
+  const indices: Record<string, SourceIndex> = {};
+  for (const [split, spec] of Object.entries({ ...splits, train })) indices[split] = await indexSource(spec);
+  const sources = Object.fromEntries(
+    Object.entries(indices).map(([split, index]) => [split, sourceOf(index)]),
+  );
+  for (const split of Object.values(sources)) checkSameClasses(sources.train!, split);
+
+  const threads = startThreads(workers, { recipe, sources: indices });
+  const memory = lendMemory();
+
+  async function make<Batch extends TrainBatch | EvalBatch>(
+    bytes: number,
+    task: (memory: SharedArrayBuffer) => Task,
+  ): Promise<Batch> {
+    const buffer = memory.borrow(bytes);
+    try {
+      const batch = (await threads.run(task(buffer))) as Batch;
+      // The thread's answer carries another handle on the same memory: keep to ours, which can be given back.
+      return { ...batch, views: { ...batch.views, data: new Uint8Array(buffer) } };
+    } catch (error) {
+      memory.giveBack(buffer);
+      throw error;
+    }
+  }
+
+  return {
+    sources,
+    train: (step) =>
+      make(bytesOf(recipe.batch, recipe.resolution), (memory) => ({ kind: "train", step, memory })),
+    async evaluation(split, start, count) {
+      if (!(split in sources)) throw new UserError(`There is no split called ${split}`);
+      return make(bytesOf(count, recipe.resolution), (memory) => ({
+        kind: "evaluation",
+        split,
+        start,
+        count,
+        memory,
+      }));
+    },
+    release: (batch) => memory.giveBack(batch.views.data.buffer as SharedArrayBuffer),
+    close: threads.close,
+  };
+}
+
+function checkSameClasses(train: Source, split: Source): void {
+  if (split.labels.join("\n") === train.labels.join("\n")) return;
+  const extra = split.labels.find((label) => !train.labels.includes(label));
+  const lacking = train.labels.find((label) => !split.labels.includes(label));
+  let difference = `${split.name} has them in another order`;
+  if (lacking !== undefined) difference = `${split.name} lacks the class ${lacking}`;
+  if (extra !== undefined) difference = `${split.name} has a class ${extra}, which the training data lacks`;
+  throw new UserError(`All splits must have the same classes: ${difference}`);
+}
