@@ -35,7 +35,7 @@ export function graphOf(
   for (const [i, name] of Object.keys(state).entries())
     nodes.push(...stateNodes(i, state[name] as Declared[string]));
   for (const { name, op, attrs, operands } of trace.ops) {
-    nodes.push({ name, op, input: operands.map(refer), attr: graphAttrs(native, attrs) });
+    nodes.push({ name, op, input: operands.map(refer), attr: graphAttrs(native, op, attrs, operands) });
   }
   const assigned: string[] = [];
   for (const [i, name] of Object.keys(state).entries()) {

@@ -1,9 +1,21 @@
 import { type AttrValue, shapeProto } from "./graph.ts";
+import type { Operand } from "./infer.ts";
 import type { Native, NativeAttr } from "./native.ts";
 
+/** tfjs-node leaves the type of these to eager execution, which takes it from the first input; a graph must say it. */
+const TYPED_BY_FIRST_INPUT = new Set(["ExpandDims"]);
+
 /** An operation's attributes as a graph writes them. The binding converts numbers the same way (tfjs_backend.cc). */
-export function graphAttrs(native: Native, attrs: readonly NativeAttr[]): Record<string, AttrValue> {
-  return Object.fromEntries(attrs.map((attr) => [attr.name, attrValue(native, attr)]));
+export function graphAttrs(
+  native: Native,
+  op: string,
+  attrs: readonly NativeAttr[],
+  operands: readonly Operand[],
+): Record<string, AttrValue> {
+  const written = Object.fromEntries(attrs.map((attr) => [attr.name, attrValue(native, attr)]));
+  const [first] = operands;
+  if (first === undefined || !TYPED_BY_FIRST_INPUT.has(op)) return written;
+  return { T: { type: "constant" in first ? first.constant.dtype : first.dtype }, ...written };
 }
 
 function attrValue(native: Native, { type, value }: NativeAttr): AttrValue {

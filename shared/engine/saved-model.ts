@@ -43,9 +43,17 @@ export function loadGraph(native: Native, nodes: GraphNode[]): number {
   const directory = mkdtempSync(join(tmpdir(), "funmatch-graph-"));
   try {
     writeFileSync(join(directory, "saved_model.pb"), bytes);
-    return native.loadSavedModel(directory, TAG);
+    return load(native, directory);
   } finally {
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function load(native: Native, directory: string): number {
+  try {
+    return native.loadSavedModel(directory, TAG);
+  } catch (error) {
+    throw new CaptureError(`TensorFlow does not take the captured graph: ${(error as Error).message.trim()}`);
   }
 }
 

@@ -68,7 +68,7 @@ function trace(
         return [name, { operand, shape: [...tensor.shape], dtype }];
       }),
     );
-  const restore = standIn(backend, recorder.binding, expected === undefined ? "first" : "second");
+  const restore = standIn(backend, recorder.binding);
   engine.startScope("capture");
   let result: Trace | undefined;
   let thrown: unknown;
@@ -99,9 +99,9 @@ function trace(
 }
 
 /** Puts the recorder in the backend's place; the returned function takes it out again. */
-function standIn(backend: NativeBackend, recording: NativeBackend["binding"], run: string): () => void {
+function standIn(backend: NativeBackend, recording: NativeBackend["binding"]): () => void {
   const native = backend.binding;
-  const { assign } = tf.Variable.prototype;
+  const restoreAssign = refuseAssignments();
   backend.binding = recording;
   // A refused asynchronous read never settles: its error is the recorder's refusal, not a rejection nobody handles.
   backend.read = (dataId) => {
@@ -111,15 +111,30 @@ function standIn(backend: NativeBackend, recording: NativeBackend["binding"], ru
       return new Promise(() => {});
     }
   };
-  tf.Variable.prototype.assign = function refuseAssign(this: tf.Variable): void {
-    throw new CaptureError(
-      `variable ${this.name} was assigned to (in the ${run} run): pass it as state and return its new value`,
-    );
-  };
   return () => {
     backend.binding = native;
     Reflect.deleteProperty(backend, "read");
-    tf.Variable.prototype.assign = assign;
+    restoreAssign();
+  };
+}
+
+/** tfjs may be installed more than once in one process, each with a Variable class of its own. */
+function refuseAssignments(): () => void {
+  const variables = Object.values(tf.engine().state.registeredVariables);
+  const prototypes = new Set([
+    tf.Variable.prototype,
+    ...variables.map((v) => Object.getPrototypeOf(v) as tf.Variable),
+  ]);
+  const originals = [...prototypes].map((prototype) => ({ prototype, assign: prototype.assign }));
+  for (const prototype of prototypes) {
+    prototype.assign = function refuseAssign(this: tf.Variable): void {
+      throw new CaptureError(
+        `variable ${this.name} was assigned to: pass it as state and return its new value`,
+      );
+    };
+  }
+  return () => {
+    for (const { prototype, assign } of originals) prototype.assign = assign;
   };
 }
 
