@@ -1,5 +1,5 @@
 /** What a service tells about its models and limits, as JSON. Unknown members are passed over when read. */
-import { z } from "zod";
+import * as z from "zod";
 import { isDigest } from "./digest.ts";
 
 const count = z.int().nonnegative();

@@ -9,7 +9,7 @@
  * newline, so two different requests never have the same signed text. The nonce tells two calls of the same
  * second apart: a retry is no replay.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { isDigest } from "./digest.ts";
 import { isRequestId } from "./headers.ts";
 import { WireError } from "./problem.ts";

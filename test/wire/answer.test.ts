@@ -24,6 +24,7 @@ test("floats are a view where they are aligned and a copy where they are not", (
   const odd = floats(new Uint8Array(buffer, 1, 8));
   expect(odd.buffer).not.toBe(buffer);
   expect(odd.length).toBe(2);
+  expect(floats(Buffer.from(buffer, 1, 8))).toEqual(odd); // whose slice() does not copy
   expect(() => floats(new Uint8Array(7))).toThrow(WireError);
 });
 
