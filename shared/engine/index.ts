@@ -10,4 +10,5 @@ export {
 } from "./capture.ts";
 export { CaptureError } from "./capture-error.ts";
 export { EngineError } from "./engine-error.ts";
+export { engineInfo } from "./info.ts";
 export { type EngineWorker, spawnEngineWorker } from "./worker.ts";

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError } from "../engine-error.ts";
 import { command } from "./command.ts";
-import type { Wheel } from "./pins.ts";
+import { WHEEL_PYTHON, type Wheel } from "./pins.ts";
 
 /**
  * Downloads one pinned wheel with the user's pip (and so with the user's index, proxy and certificates) into `into`
@@ -32,7 +32,7 @@ export async function downloadWheel(
         "--progress-bar=off",
       ],
       ...["--disable-pip-version-check", "--require-hashes", "--implementation=cp"],
-      ...[`--platform=${wheel.platform}`, `--abi=${wheel.abi}`, `--python-version=${wheel.python}`],
+      ...[`--platform=${wheel.platform}`, `--abi=${wheel.abi}`, `--python-version=${WHEEL_PYTHON}`],
       ...["--dest", into, "-r", requirements],
     ],
     { ...process.env, TMPDIR: partial },

@@ -7,13 +7,14 @@ import { EngineError } from "../engine-error.ts";
 import { compileModules, requireCompiler, tryModules } from "./compile.ts";
 import { downloadWheel, requirePip } from "./download.ts";
 import type { Wheel } from "./pins.ts";
-import type { Progress } from "./progress.ts";
+import { type Progress, progressOnStderr } from "./progress.ts";
 import { isStamped, writeStamp } from "./stamp.ts";
 import { unpack } from "./unpack.ts";
 
 export interface InstallOptions {
   /** NVIDIA GPUs: TensorFlow's CUDA build and the NVIDIA libraries it needs (Linux x64). */
   cuda?: boolean;
+  /** Default: lines on stderr. */
   onProgress?: (progress: Progress) => void;
 }
 
@@ -36,8 +37,9 @@ export function engineInstalled(options: { cuda?: boolean } = {}): boolean {
 export async function installEngine(options: InstallOptions = {}): Promise<EnginePlace> {
   const place = enginePlace(options.cuda ? "cuda" : "cpu");
   if (hasTensorflow(place) && hasBinding(place)) return place;
+  const onProgress = options.onProgress ?? progressOnStderr();
   const began = performance.now();
-  const report: Report = (p) => options.onProgress?.({ ...p, seconds: (performance.now() - began) / 1000 });
+  const report: Report = (p) => onProgress({ ...p, seconds: (performance.now() - began) / 1000 });
   await requireCompiler();
   if (!hasTensorflow(place)) await requirePip();
   makeCache(place.cache);
@@ -73,7 +75,8 @@ async function installTensorflow(place: EnginePlace, report: Report): Promise<vo
     const download = { phase: "download", what: wheel.requirement, total: wheel.downloadMb } as const;
     report({ ...download, done: 0 });
     const path = await downloadWheel(wheel, wheelDirectory, (bytes) =>
-      report({ ...download, done: bytes / 1e6 }),
+      // pip writes the file, then copies it
+      report({ ...download, done: Math.min(bytes / 1e6, wheel.downloadMb) }),
     );
     files.push(...(await unpackWheel(wheel, path, partial, report)));
     rmSync(wheelDirectory, { recursive: true });
@@ -107,6 +110,7 @@ async function unpackWheel(wheel: Wheel, path: string, into: string, report: Rep
 function wanted(entry: string): string | undefined {
   if (libraryNames().some((name) => entry === `tensorflow/${name}`)) return entry;
   if (entry.startsWith("tensorflow/include/")) return entry;
+  if (entry.includes(".alt.")) return undefined; // a second copy of the runtime compiler
   if (/^nvidia\/[^/]+\/lib\//.test(entry) || /^nvidia\/cuda_nvcc\/(bin|nvvm\/libdevice)\//.test(entry))
     return entry;
   return undefined;
@@ -162,7 +166,7 @@ async function requireSpace(place: EnginePlace): Promise<void> {
   if (free < needed) {
     throw new EngineError(
       `the engine needs ${Math.ceil(needed)} MB in ${place.cache} and ${Math.floor(free)} MB are free: ` +
-        "make room, or set FUNMATCH_CACHE to a directory on another disk",
+        "make room there, or set FUNMATCH_CACHE to a directory on another disk",
     );
   }
 }

@@ -27,13 +27,21 @@ export async function unpack(
       const source = await archive.openReadStreamPromise(entry);
       source.on("data", (chunk: Uint8Array) => onBytes(chunk.length));
       // "wx": an archive that names a file twice is not one of ours
-      await pipeline(source, createWriteStream(target, { flags: "wx" }));
+      await pipeline(
+        source,
+        createWriteStream(target, { flags: "wx", mode: permissions(entry.externalFileAttributes) }),
+      );
       written.push(relative);
     }
   } finally {
     archive.close();
   }
   return written;
+}
+
+/** A wheel keeps a file's Unix mode there: a program stays executable, nothing becomes writable for others. */
+function permissions(attributes: number): number {
+  return (attributes >>> 16) & 0o111 ? 0o755 : 0o644;
 }
 
 function insideOf(directory: string, relative: string, entry: string): string {
