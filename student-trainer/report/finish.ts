@@ -1,6 +1,7 @@
 import type { TrainConfig } from "../config.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import type { RunFolder } from "../learn/run-folder.ts";
+import { writeCard } from "./card.ts";
 import { writePredictions } from "./predictions.ts";
 import { writeReport } from "./report.ts";
 import { bySplit, evaluateSplits } from "./splits.ts";
@@ -40,6 +41,7 @@ export async function finishRun(
     cache: { hits: at.cacheHits, misses: at.cacheMisses },
   };
   await writeSummary(folder.path, summary);
+  if (teacher) await writeCard(folder.path, teacher.card);
   process.stderr.write(`report: ${await writeReport(folder.path)}\n`);
   return summary;
 }

@@ -40,7 +40,12 @@ export async function openTeaching(o: {
       return teachOnline(teacher);
     case "fixed": {
       const viewsOf = (start: number, count: number) => o.pool.evaluation("train", start, count);
-      const logits = await fixedLogits({ ...o, teacher, viewsOf, view: `central-${o.centralSide ?? "paper"}-${o.resolution}` });
+      const logits = await fixedLogits({
+        ...o,
+        teacher,
+        viewsOf,
+        view: `central-${o.centralSide ?? "paper"}-${o.resolution}`,
+      });
       return teachFixed(logits, teacher.card.classes, teacher.card.version);
     }
     default:

@@ -1,0 +1,144 @@
+import { CustomChart, LineChart } from "echarts/charts";
+import { GridComponent } from "echarts/components";
+import { init, use } from "echarts/core";
+import { SVGRenderer } from "echarts/renderers";
+import type { Point } from "./series.ts";
+import { compact } from "./words.ts";
+
+use([LineChart, CustomChart, GridComponent, SVGRenderer]);
+
+/** One line of a chart. */
+export interface Line {
+  name: string;
+  points: Point[];
+  /** Which of the page's series colours, from 1. */
+  colour: 1 | 2 | 3;
+  /** A level to compare with, such as the teacher's accuracy. */
+  dashed?: boolean;
+}
+
+export interface Chart {
+  title: string;
+  /** What is measured, with its unit. */
+  caption: string;
+  lines: Line[];
+  format: (value: number) => string;
+  /** Begins the scale at zero. */
+  from0?: boolean;
+  log?: boolean;
+}
+
+const WIDTH = 540;
+const HEIGHT = 260;
+/** Curves of fewer points show them. */
+const DOTTED_BELOW = 40;
+
+/**
+ * Colours as the renderer wants them, and what the page puts in their place: a chart follows the reader's light
+ * or dark scheme without being drawn twice.
+ */
+const COLOURS = {
+  "#010101": "var(--muted)",
+  "#020202": "var(--rule)",
+  "#030301": "var(--series-1)",
+  "#030302": "var(--series-2)",
+  "#030303": "var(--series-3)",
+} as const;
+const INK = "#010101";
+const RULE = "#020202";
+const seriesColour = (line: Line) => `#03030${line.colour}`;
+
+/** Draws a chart as SVG to be set into a page that defines --muted, --rule and --series-1 … 3. */
+export function svgOf(chart: Chart): string {
+  const drawing = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
+  drawing.setOption({
+    animation: false,
+    textStyle: { fontFamily: "inherit", fontSize: 12, color: INK },
+    grid: {
+      left: 8,
+      right: 18,
+      top: 14,
+      bottom: 8,
+      outerBoundsMode: "same",
+      outerBoundsContain: "axisLabel",
+    },
+    xAxis: axis(compact, {
+      splitNumber: 5,
+      min: 0,
+      max: "dataMax",
+      minInterval: 1,
+      splitLine: { show: false },
+      axisLine: { lineStyle: { color: RULE } },
+    }),
+    yAxis: axis(chart.format, {
+      type: chart.log ? "log" : "value",
+      scale: !chart.from0,
+      axisLine: { show: false },
+      splitLine: { lineStyle: { color: RULE } },
+    }),
+    series: chart.lines.flatMap((line) => [...bandOf(line), lineOf(line)]),
+  });
+  const svg = drawing.renderToSVGString();
+  drawing.dispose();
+  return placed(svg, `${chart.title}: ${chart.caption}`);
+}
+
+function axis(format: (value: number) => string, more: object): object {
+  return {
+    type: "value",
+    axisLabel: { color: INK, formatter: (value: number) => format(value), hideOverlap: true },
+    axisTick: { show: false },
+    splitNumber: 4,
+    ...more,
+  };
+}
+
+function lineOf(line: Line): object {
+  const dots = !line.dashed && line.points.length < DOTTED_BELOW;
+  return {
+    type: "line",
+    data: line.points.map(({ step, mean }) => [step, mean]),
+    showSymbol: dots,
+    symbol: "circle",
+    symbolSize: 5,
+    itemStyle: { color: seriesColour(line) },
+    lineStyle: {
+      color: seriesColour(line),
+      width: line.dashed ? 1.25 : 1.75,
+      type: line.dashed ? [5, 4] : "solid",
+    },
+  };
+}
+
+/** Where points stand for several values: the range from their smallest to their largest. */
+function bandOf(line: Line): object[] {
+  const { points } = line;
+  if (!points.some(({ count }) => count > 1)) return [];
+  const outline = [
+    ...points.map(({ step, max }) => [step, max]),
+    ...points.map(({ step, min }) => [step, min]).reverse(),
+  ];
+  type Api = { coord(value: number[]): number[] };
+  return [
+    {
+      type: "custom",
+      data: outline, // for the extent of the axes; drawn once, as one shape
+      renderItem: ({ dataIndex }: { dataIndex: number }, api: Api) =>
+        dataIndex > 0
+          ? undefined
+          : {
+              type: "polygon",
+              shape: { points: outline.map((value) => api.coord(value)) },
+              style: { fill: seriesColour(line), opacity: 0.18 },
+            },
+    },
+  ];
+}
+
+function placed(svg: string, label: string): string {
+  let text = svg
+    .replace(/ xmlns(:\w+)?="[^"]*"/g, "") // not needed inside HTML
+    .replace(/^<svg width="\d+" height="\d+"/, `<svg role="img" aria-label="${label}"`);
+  for (const [drawn, wanted] of Object.entries(COLOURS)) text = text.replaceAll(drawn, wanted);
+  return text;
+}

@@ -1,0 +1,92 @@
+import type { Chart, Line } from "./charts.ts";
+import type { Curves, EvaluationLine } from "./metrics.ts";
+import type { Point, Series } from "./series.ts";
+import { compact, percent } from "./words.ts";
+
+/** Every split keeps its colour from chart to chart. */
+const SPLIT_COLOURS: Record<string, Line["colour"]> = { validation: 1, test: 2, train: 3 };
+
+/** The charts of a report; those that a run has nothing for are left out. */
+export function chartsOf(curves: Curves, teacherAccuracy: Record<string, number>): Chart[] {
+  const loss = curves.loss.points();
+  const charts: Chart[] = [
+    {
+      title: "Loss",
+      caption: "distance of student and teacher on the training views, by step",
+      lines: one("loss", curves.loss),
+      format: compact,
+      log: spansDecades(loss),
+    },
+    {
+      title: "Agreement",
+      caption: "share of images on which student and teacher make the same first choice",
+      lines: bySplit(curves.evaluations, "agreement"),
+      format: percent,
+    },
+    {
+      title: "Accuracy",
+      caption: "share of images whose first choice is the label; dashed: the teacher",
+      lines: [
+        ...bySplit(curves.evaluations, "accuracy"),
+        ...Object.entries(teacherAccuracy).map(([split, share]) => level(split, share, curves.lastStep)),
+      ],
+      format: percent,
+    },
+    {
+      title: "Learning rate",
+      caption: "after warm-up and decay",
+      lines: one("learning rate", curves.learningRate),
+      format: compact,
+      from0: true,
+    },
+    {
+      title: "Throughput",
+      caption: "images per second of training",
+      lines: one("throughput", curves.imagesPerSecond),
+      format: compact,
+      from0: true,
+    },
+    {
+      title: "Waiting for the teacher",
+      caption: "share of a step's time that the student stood idle",
+      lines: one("waiting", curves.waiting),
+      format: percent,
+      from0: true,
+    },
+  ];
+  return charts.filter(({ lines }) => lines.some(({ points }) => points.length > 0));
+}
+
+function one(name: string, series: Series): Line[] {
+  return [{ name, points: series.points(), colour: 1 }];
+}
+
+function bySplit(evaluations: EvaluationLine[], figure: "accuracy" | "agreement"): Line[] {
+  const lines = new Map<string, Line>();
+  for (const { split, step, [figure]: value } of evaluations) {
+    if (value === undefined) continue;
+    const line = lines.get(split) ?? { name: split, points: [], colour: SPLIT_COLOURS[split] ?? 1 };
+    line.points.push(exactly(step, value));
+    lines.set(split, line);
+  }
+  return [...lines.values()];
+}
+
+function level(split: string, value: number, lastStep: number): Line {
+  return {
+    name: `teacher, ${split}`,
+    points: [exactly(0, value), exactly(lastStep, value)],
+    colour: SPLIT_COLOURS[split] ?? 1,
+    dashed: true,
+  };
+}
+
+function exactly(step: number, value: number): Point {
+  return { step, mean: value, min: value, max: value, count: 1 };
+}
+
+function spansDecades(points: Point[]): boolean {
+  const means = points.map(({ mean }) => mean);
+  const least = Math.min(...means);
+  return least > 0 && Math.max(...means) / least > 30;
+}

@@ -1,0 +1,202 @@
+import type { Card } from "@funmatch/wire";
+import { type Chart, svgOf } from "./charts.ts";
+import { chartsOf } from "./curves.ts";
+import type { Curves, EvaluationLine } from "./metrics.ts";
+import { STYLE } from "./style.ts";
+import type { Summary } from "./summary.ts";
+import { compact, counted, duration, escaped, percent } from "./words.ts";
+
+/** All that a report tells. */
+export interface Told {
+  name: string;
+  /** config.yaml as it stands. */
+  config: string;
+  settings: {
+    design: string;
+    student: { depth?: number; blocks?: number[]; width: number; resolution: number };
+    batch: number;
+  };
+  curves: Curves;
+  /** Absent while the run has not ended. */
+  summary?: Summary;
+  card?: Card;
+  /** PNG */
+  samples?: Buffer;
+}
+
+/** The report as one HTML page that loads nothing. */
+export function pageOf(told: Told): string {
+  const { name, curves, summary, card, samples, config } = told;
+  const sections = [
+    tiles(told),
+    section(
+      "Curves",
+      `<div class="charts">${chartsOf(curves, summary?.teacher?.accuracy ?? {})
+        .map(figure)
+        .join("")}</div>`,
+    ),
+    samples && sampleSection(samples, told.settings.design),
+    section("Results", results(told)),
+    card && section("Teacher", facts(cardFacts(card))),
+    section("Configuration", `<pre>${escaped(config)}</pre>`),
+  ];
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escaped(name)} · FunMatch</title>
+<style>${STYLE}</style>
+<body>
+<header>
+<h1>${escaped(name)}</h1>
+<p>${escaped(subtitle(told))}</p>
+</header>
+<main>
+${sections.filter(Boolean).join("\n")}
+</main>
+</body>
+</html>
+`;
+}
+
+function subtitle({ settings, card, summary, curves }: Told): string {
+  const { design, student, batch } = settings;
+  const depth = student.depth ? `BiT-R${student.depth}` : `BiT [${student.blocks?.join(", ")}]`;
+  const teacher = card ? `taught by ${card.id}` : design === "labels" ? "taught by labels" : "";
+  const steps = summary
+    ? `${counted(summary.steps)} steps of ${batch}`
+    : `step ${counted(curves.lastStep)}, not ended yet`;
+  return [`design ${design}`, `${depth} × ${student.width} at ${student.resolution} px`, teacher, steps]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+/** The figures that matter first; of the split furthest from training. */
+function tiles(told: Told): string {
+  const last = lastEvaluations(told.curves.evaluations);
+  const split = ["test", "validation", "train"].find((one) => last.has(one));
+  const { summary } = told;
+  const found = split === undefined ? undefined : last.get(split);
+  const all: [string, string, string][] = [];
+  if (split !== undefined && found) {
+    const accuracy = summary?.student.accuracy[split] ?? found.accuracy;
+    const teacher = summary?.teacher?.accuracy[split];
+    all.push([
+      `${split} accuracy`,
+      percent(accuracy),
+      teacher === undefined ? "" : `teacher ${percent(teacher)}`,
+    ]);
+    const agreement = summary?.agreement[split] ?? found.agreement;
+    const kl = summary?.kl[split] ?? found.kl;
+    if (agreement !== undefined)
+      all.push(["agreement", percent(agreement), kl === undefined ? "" : `KL ${compact(kl)}`]);
+  }
+  if (summary) {
+    const { teacher, student } = summary;
+    const smaller = teacher
+      ? `${compact(teacher.parameters / student.parameters)} × fewer than the teacher`
+      : "";
+    all.push(["parameters", compact(student.parameters), smaller]);
+    all.push([
+      "images per second",
+      compact(summary.imagesPerSecond),
+      `${percent(summary.waitingForTeacher)} waiting for the teacher`,
+    ]);
+    if (teacher) all.push(["verified steps", counted(summary.verifiedSteps), `of ${counted(summary.steps)}`]);
+  }
+  const html = all.map(
+    ([label, value, beside]) =>
+      `<div><dt>${escaped(label)}</dt><dd>${escaped(value)}</dd><dd class="beside">${escaped(beside)}</dd></div>`,
+  );
+  return `<dl class="tiles">${html.join("")}</dl>`;
+}
+
+function lastEvaluations(lines: EvaluationLine[]): Map<string, EvaluationLine> {
+  return new Map(lines.map((line) => [line.split, line]));
+}
+
+function figure(chart: Chart): string {
+  const legend = chart.lines.map(
+    ({ name, colour, dashed }) =>
+      `<li><i class="series-${colour}${dashed ? " dashed" : ""}"></i>${escaped(name)}</li>`,
+  );
+  const thinned = chart.lines.some(({ points }) => points.some(({ count }) => count > 1));
+  const caption = thinned ? `${chart.caption}; shaded: from the smallest to the largest` : chart.caption;
+  const key = legend.length > 1 ? `<ul>${legend.join("")}</ul>` : "";
+  return `<figure><figcaption><b>${chart.title}</b>${escaped(caption)}</figcaption>${key}${svgOf(chart)}</figure>`;
+}
+
+function sampleSection(samples: Buffer, design: string): string {
+  const alone = design === "labels" || design.startsWith("fix/");
+  const text = alone
+    ? "Views of the first step."
+    : "Views of the first step; the student trained on the same.";
+  const image = `<img class="samples" alt="augmented images in a grid" src="data:image/png;base64,${samples.toString("base64")}">`;
+  return section(`What the ${alone ? "student" : "teacher"} saw`, `<p>${text}</p>${image}`);
+}
+
+function results({ curves, summary }: Told): string {
+  const rows = [...lastEvaluations(curves.evaluations).values()].map(({ split, ...line }) => {
+    const teacher = summary?.teacher?.accuracy[split];
+    return [
+      split,
+      percent(summary?.student.accuracy[split] ?? line.accuracy, 2),
+      teacher === undefined ? "–" : percent(teacher, 2),
+      shown(summary?.agreement[split] ?? line.agreement, (share) => percent(share, 2)),
+      shown(summary?.kl[split] ?? line.kl, (kl) => kl.toFixed(4)),
+    ];
+  });
+  const head = ["split", "student accuracy", "teacher accuracy", "agreement", "KL (t = 1, nats)"];
+  const table = `<div class="wide"><table><thead><tr>${head.map((text) => `<th>${text}</th>`).join("")}</tr></thead>
+<tbody>${rows.map((row) => `<tr>${row.map((text) => `<td>${escaped(text)}</td>`).join("")}</tr>`).join("")}</tbody></table></div>`;
+  const shownTable = rows.length > 0 ? table : "<p>No evaluation yet.</p>";
+  return shownTable + (summary ? facts(summaryFacts(summary)) : "");
+}
+
+function shown(value: number | undefined, format: (value: number) => string): string {
+  return value === undefined || value === null ? "–" : format(value);
+}
+
+function summaryFacts(summary: Summary): [string, string][] {
+  const { teacher, student, cache } = summary;
+  return [
+    ["steps", counted(summary.steps)],
+    ["verified steps", counted(summary.verifiedSteps)],
+    ["time", duration(summary.seconds)],
+    ["images per second", compact(summary.imagesPerSecond)],
+    ["waiting for the teacher", percent(summary.waitingForTeacher)],
+    ["student parameters", counted(student.parameters)],
+    ["their digest", student.parametersSha256],
+    ["teacher parameters", teacher ? counted(teacher.parameters) : "–"],
+    ["teacher version", teacher?.version ?? "–"],
+    ["evaluation cache", `${cache.hits} hits, ${cache.misses} misses`],
+  ];
+}
+
+function cardFacts(card: Card): [string, string][] {
+  const { input, runtime } = card;
+  return [
+    ["model", card.id],
+    ["version", card.version],
+    ["parameters", counted(card.parameters)],
+    ["classes", card.labels ? `${card.classes}: ${card.labels.join(", ")}` : String(card.classes)],
+    ["input", `${input.resolution} px, ${input.channels} channels, values ${input.valueRange.join(" … ")}`],
+    ["resizes other sizes", input.resizes ? "yes" : "no"],
+    [
+      "bit-stable",
+      card.bitStable
+        ? "yes: a resumed run equals an uninterrupted one bit for bit"
+        : "no: a resumed run cannot be promised to equal an uninterrupted one bit for bit",
+    ],
+    ...Object.entries(runtime).map(([key, value]): [string, string] => [key, String(value)]),
+  ];
+}
+
+function facts(pairs: [string, string][]): string {
+  return `<dl class="facts">${pairs.map(([k, v]) => `<dt>${escaped(k)}</dt><dd>${escaped(v)}</dd>`).join("")}</dl>`;
+}
+
+function section(title: string, html: string): string {
+  return `<section><h2>${title}</h2>${html}</section>`;
+}

@@ -1,0 +1,126 @@
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { expect, test } from "vitest";
+import { writeReport } from "../../student-trainer/report/report.ts";
+import { writeSamples } from "../../student-trainer/report/samples.ts";
+import { series } from "../../student-trainer/report/series.ts";
+import { type Summary, writeSummary } from "../../student-trainer/report/summary.ts";
+import { compact, duration } from "../../student-trainer/report/words.ts";
+import { someBatch } from "../teach/batches.ts";
+
+const CONFIG = `run: runs/x
+design: funmatch
+teachers: [{ url: "http://127.0.0.1:1/v1/models/<prof>" }]
+student: { model: bit, depth: 26, width: 0.5, resolution: 64 }
+batch: 128
+`;
+
+const SUMMARY: Summary = {
+  steps: 3,
+  verifiedSteps: 3,
+  seconds: 61,
+  imagesPerSecond: 1234.5,
+  waitingForTeacher: 0.25,
+  teacher: { version: `sha256:${"a".repeat(64)}`, parameters: 2_000_000, accuracy: { test: 0.93 } },
+  student: { parameters: 250_000, accuracy: { test: 0.875 }, parametersSha256: `sha256:${"b".repeat(64)}` },
+  agreement: { test: 0.9375 },
+  kl: { test: 0.0123 },
+  cache: { hits: 5, misses: 6 },
+};
+
+/** A run's folder with `steps` logged steps and an evaluation at its end. */
+async function folder(steps: number): Promise<string> {
+  const run = await mkdtemp(join(tmpdir(), "report-"));
+  const lines = Array.from({ length: steps }, (_, i) =>
+    JSON.stringify({
+      step: i + 1,
+      loss: 1 / (i + 1),
+      learningRate: 1e-3,
+      imagesPerSecond: 100,
+      stepSeconds: 1,
+      waitedSeconds: 0.1,
+    }),
+  );
+  lines.push(JSON.stringify({ step: steps, split: "test", accuracy: 0.8, agreement: 0.9, kl: 0.1 }));
+  await writeFile(join(run, "metrics.jsonl"), `${lines.join("\n")}\n{"step": 4, "lo`); // killed while writing
+  await writeFile(join(run, "config.yaml"), CONFIG);
+  return run;
+}
+
+test("the report is one page that loads nothing, made from the folder's files alone", async () => {
+  const run = await folder(3);
+  await writeSummary(run, SUMMARY);
+  await writeSamples(run, await someBatch(1, 9));
+  const html = await readFile(await writeReport(run), "utf8");
+  for (const title of [
+    "Loss",
+    "Agreement",
+    "Accuracy",
+    "Learning rate",
+    "Throughput",
+    "Waiting for the teacher",
+  ])
+    expect(html).toContain(`<b>${title}</b>`);
+  for (const figure of ["87.5 %", "93.8 %", "teacher 93.0 %", "250 k", "8 × fewer", "5 hits, 6 misses"])
+    expect(html).toContain(figure);
+  expect(html).toContain("data:image/png;base64,");
+  expect(html).toContain("&#60;prof&#62;");
+  expect(html.match(/<svg /g)).toHaveLength(6);
+  for (const outside of [/(src|href)="(?!data:)/, /url\((?!#)/, /@import/, /<script/, /undefined|NaN/])
+    expect(html).not.toMatch(outside);
+});
+
+test("a run that has not ended is reported as far as it came", async () => {
+  const html = await readFile(await writeReport(await folder(1)), "utf8");
+  expect(html).toContain("step 1, not ended yet");
+  expect(html).toContain("80.0 %");
+});
+
+test("a folder that is no run is refused in one line", async () => {
+  const empty = await mkdtemp(join(tmpdir(), "report-"));
+  await expect(writeReport(empty)).rejects.toThrow(/is not a run: it has no config.yaml/);
+});
+
+test("a hundred thousand lines make a page of ordinary size, in little time", async () => {
+  const run = await folder(100_000);
+  const before = performance.now();
+  const html = await readFile(await writeReport(run), "utf8");
+  expect(performance.now() - before).toBeLessThan(5000);
+  expect(html.length).toBeLessThan(400_000);
+});
+
+test("a thinned curve keeps mean, extremes and last step", () => {
+  const curve = series(10);
+  for (let step = 1; step <= 1000; step++) curve.add(step, step === 500 ? 9999 : step);
+  const points = curve.points();
+  expect(points.length).toBeGreaterThanOrEqual(10);
+  expect(points.length).toBeLessThanOrEqual(20);
+  expect(points.at(-1)?.step).toBe(1000);
+  expect(Math.max(...points.map(({ max }) => max))).toBe(9999);
+  const sum = points.reduce((total, { mean, count }) => total + mean * count, 0);
+  expect(sum).toBeCloseTo((1000 * 1001) / 2 - 500 + 9999, 6);
+});
+
+test("samples are the sent pixels, in a grid", async () => {
+  const run = await mkdtemp(join(tmpdir(), "samples-"));
+  const { views } = await someBatch(1, 9);
+  await writeSamples(run, { views });
+  const grid = sharp(join(run, "samples.png"));
+  expect(await grid.metadata()).toMatchObject({ width: 8 * 6 - 2, height: 2 * 6 - 2 });
+  const second = await grid.extract({ left: 6, top: 0, width: 4, height: 4 }).removeAlpha().raw().toBuffer();
+  expect([...second]).toEqual([...views.data.subarray(48, 96)]);
+});
+
+test("numbers in words", () => {
+  expect([0.003, 12.43, 1234, 2.5e6, 3e-5, 0].map(compact)).toEqual([
+    "0.003",
+    "12.4",
+    "1.23 k",
+    "2.5 M",
+    "3e-5",
+    "0",
+  ]);
+  expect([45, 720, 12_000, 360_000].map(duration)).toEqual(["45 s", "12 min", "3 h 20 min", "4 d 4 h"]);
+});
