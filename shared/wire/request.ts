@@ -14,7 +14,7 @@ import {
   readMapSize,
   readString,
 } from "./msgpack-reader.ts";
-import { packArray, packBinaryHead, packMap, packString, packUnsigned } from "./msgpack-writer.ts";
+import { packUpToBinary } from "./msgpack-writer.ts";
 import { WireError } from "./problem.ts";
 import { bytesOf, readShape } from "./shape.ts";
 
@@ -106,21 +106,9 @@ export function encodeRequestHead(head: {
   if (dataLength === undefined) {
     throw new WireError("malformed", `images.shape: [${shape}] is more bytes than a message can hold`);
   }
-  const encoded = Uint8Array.from([
-    ...packMap(digest === undefined ? 2 : 3),
-    ...packString("purpose"),
-    ...packString(purpose),
-    ...(digest === undefined ? [] : [...packString("digest"), ...packString(digest)]),
-    ...packString("images"),
-    ...packMap(3),
-    ...packString("dtype"),
-    ...packString(dtype),
-    ...packString("shape"),
-    ...packArray(shape.length),
-    ...shape.flatMap(packUnsigned),
-    ...packString("data"),
-    ...packBinaryHead(dataLength),
-  ]);
+  const images = { dtype, shape: [...shape], data: new Uint8Array() };
+  const message = digest === undefined ? { purpose, images } : { purpose, digest, images };
+  const encoded = packUpToBinary(message, dataLength);
   // Read back what was written (with a byte standing for the pixels), so that a wrong head fails here.
   const withPixel = new Uint8Array(encoded.length + 1);
   withPixel.set(encoded);

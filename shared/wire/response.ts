@@ -10,7 +10,7 @@ import {
   readMapSize,
   readString,
 } from "./msgpack-reader.ts";
-import { packArray, packBinaryHead, packMap, packString, packUnsigned } from "./msgpack-writer.ts";
+import { packUpToBinary } from "./msgpack-writer.ts";
 import { WireError } from "./problem.ts";
 import { bytesOf, readShape } from "./shape.ts";
 
@@ -30,27 +30,15 @@ const LONGEST_STRING = 1024;
 /** Packs an answer. Throws WireError `malformed` for one that `decodeAnswer` would refuse. */
 export function encodeAnswer(answer: LogitsAnswer): Uint8Array<ArrayBuffer> {
   const { model, version, digest, logits } = answer;
-  const head = [
-    ...packMap(4),
-    ...packString("model"),
-    ...packString(model),
-    ...packString("version"),
-    ...packString(version),
-    ...packString("digest"),
-    ...packString(digest),
-    ...packString("logits"),
-    ...packMap(3),
-    ...packString("dtype"),
-    ...packString(logits.dtype),
-    ...packString("shape"),
-    ...packArray(logits.shape.length),
-    ...logits.shape.flatMap(packUnsigned),
-    ...packString("data"),
-    ...packBinaryHead(logits.data.byteLength),
-  ];
-  const message = new Uint8Array(head.length + logits.data.byteLength);
+  const { dtype, shape, data } = logits;
+  const empty = new Uint8Array();
+  const head = packUpToBinary(
+    { model, version, digest, logits: { dtype, shape, data: empty } },
+    data.byteLength,
+  );
+  const message = new Uint8Array(head.length + data.byteLength);
   message.set(head);
-  message.set(logits.data, head.length);
+  message.set(data, head.length);
   decodeAnswer(message);
   return message;
 }
