@@ -1,0 +1,48 @@
+import { loadEngine } from "@funmatch/engine";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, expect, test } from "vitest";
+import { gather } from "../../teacher-service/gather.ts";
+import { resizeBilinear } from "../../teacher-service/resize.ts";
+import { noise } from "./tiny-teacher.ts";
+
+beforeAll(() => loadEngine());
+
+test.each([
+  [48, 40, 32],
+  [20, 33, 32],
+  [1, 1, 8],
+  [128, 96, 64],
+])("resizing %i×%i to %i equals TensorFlow's", (height, width, size) => {
+  const pixels = noise(height * width * 3);
+  const ours = new Float32Array(size * size * 3 + 1);
+  resizeBilinear(pixels, [height, width, 3], size, ours, 1);
+  const theirs = tf.tidy(() =>
+    tf.image.resizeBilinear(tf.tensor3d(pixels, [height, width, 3]), [size, size], false, true).dataSync(),
+  );
+  const error = theirs.reduce((most, value, i) => Math.max(most, Math.abs(value - ours[i + 1]!)), 0);
+  expect(error).toBeLessThan(1e-3); // pixel units; TensorFlow computes the places in float32
+});
+
+test("a pass is its requests one after the other, resized where needed, padded with zeros", () => {
+  const small = { dtype: "uint8" as const, shape: [2, 1, 1, 1] as const, data: Uint8Array.of(7, 9) };
+  const same = {
+    dtype: "float32" as const,
+    shape: [1, 2, 2, 1] as const,
+    data: new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer),
+  };
+  const slices = [
+    { images: small, from: 1, count: 1 },
+    { images: same, from: 0, count: 1 },
+  ];
+  expect([...gather({ size: 3, input: "float32", slices }, 2)]).toEqual([9, 9, 9, 9, 1, 2, 3, 4, 0, 0, 0, 0]);
+});
+
+test("a request that is a whole pass is taken where it lies", () => {
+  const data = new Uint8Array(new SharedArrayBuffer(8));
+  const whole = {
+    images: { dtype: "uint8" as const, shape: [2, 2, 2, 1] as const, data },
+    from: 0,
+    count: 2,
+  };
+  expect(gather({ size: 2, input: "uint8", slices: [whole] }, 2).buffer).toBe(data.buffer);
+});
