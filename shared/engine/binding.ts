@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
@@ -6,7 +5,8 @@ import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_
 import type { TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js";
 import { type EnginePlace, enginePlace } from "./cache.ts";
 import { EngineError } from "./engine-error.ts";
-import { type Variant, wheelsFor } from "./install/pins.ts";
+import { installedEngine } from "./install/installed.ts";
+import type { Variant } from "./install/pins.ts";
 
 export interface EngineInfo {
   tensorflow: string;
@@ -40,7 +40,11 @@ export function engineBinding(): TFJSBinding {
 }
 
 async function load(): Promise<EngineInfo> {
-  const place = installedPlace();
+  const place = installedEngine();
+  if (place === undefined) {
+    const where = enginePlace("cpu").cache;
+    throw new EngineError(`the engine is not installed in ${where}: run \`npx funmatch engine install\``);
+  }
   restoreUtil();
   const binding = requireBinding(place);
   const { NodeJSKernelBackend } =
@@ -65,18 +69,6 @@ async function load(): Promise<EngineInfo> {
     device: gpu ? "gpu" : "cpu",
     path: place.engine,
   };
-}
-
-function installedPlace(): EnginePlace {
-  const variants: Variant[] = process.env.FUNMATCH_DEVICE === "cpu" ? ["cpu"] : ["cuda", "cpu"];
-  for (const variant of variants) {
-    if (!wheelsFor(`${process.platform}-${process.arch}`, variant)) continue;
-    const place = enginePlace(variant);
-    if (place.modules.every((module) => existsSync(join(place.engine, module.file)))) return place;
-  }
-  throw new EngineError(
-    `the engine is not installed in ${enginePlace("cpu").cache}: run \`npx funmatch engine install\``,
-  );
 }
 
 function requireBinding(place: EnginePlace): TFJSBinding {

@@ -1,3 +1,4 @@
 export { EngineError } from "../engine-error.ts";
-export { engineInstalled, type InstallOptions, installEngine } from "./install.ts";
+export { type InstallOptions, installEngine } from "./install.ts";
+export { installedEngine } from "./installed.ts";
 export { type Progress, progressOnStderr } from "./progress.ts";

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import lockfile from "proper-lockfile";
@@ -6,9 +6,10 @@ import { type EnginePlace, enginePlace, libraryNames } from "../cache.ts";
 import { EngineError } from "../engine-error.ts";
 import { compileModules, requireCompiler, tryModules } from "./compile.ts";
 import { downloadWheel, requirePip } from "./download.ts";
+import { hasModules, hasTensorflow } from "./installed.ts";
 import type { Wheel } from "./pins.ts";
 import { type Progress, progressOnStderr } from "./progress.ts";
-import { isStamped, writeStamp } from "./stamp.ts";
+import { writeStamp } from "./stamp.ts";
 import { unpack } from "./unpack.ts";
 
 export interface InstallOptions {
@@ -20,12 +21,6 @@ export interface InstallOptions {
 
 type Report = (progress: Omit<Progress, "seconds">) => void;
 
-/** True if the engine of this version of the project is in the cache, whole. Takes about a millisecond. */
-export function engineInstalled(options: { cuda?: boolean } = {}): boolean {
-  const place = enginePlace(options.cuda ? "cuda" : "cpu");
-  return hasTensorflow(place) && hasBinding(place);
-}
-
 /**
  * Makes the engine: fetches TensorFlow's pinned wheel by pip, unpacks its libraries and headers, compiles
  * tfjs-node's binding against them. Does nothing if it is there. Several may run at once, also on a shared home
@@ -36,7 +31,7 @@ export function engineInstalled(options: { cuda?: boolean } = {}): boolean {
  */
 export async function installEngine(options: InstallOptions = {}): Promise<EnginePlace> {
   const place = enginePlace(options.cuda ? "cuda" : "cpu");
-  if (hasTensorflow(place) && hasBinding(place)) return place;
+  if (hasTensorflow(place) && hasModules(place)) return place;
   const onProgress = options.onProgress ?? progressOnStderr();
   const began = performance.now();
   const report: Report = (p) => onProgress({ ...p, seconds: (performance.now() - began) / 1000 });
@@ -47,22 +42,11 @@ export async function installEngine(options: InstallOptions = {}): Promise<Engin
   try {
     removePartial(place);
     if (!hasTensorflow(place)) await installTensorflow(place, report);
-    if (!hasBinding(place)) await installBinding(place, report);
+    if (!hasModules(place)) await installModules(place, report);
   } finally {
     await unlock();
   }
   return place;
-}
-
-function hasTensorflow(place: EnginePlace): boolean {
-  return isStamped(
-    place.tensorflow,
-    place.wheels.map((wheel) => wheel.sha256),
-  );
-}
-
-function hasBinding(place: EnginePlace): boolean {
-  return isStamped(place.engine, [place.key]);
 }
 
 async function installTensorflow(place: EnginePlace, report: Report): Promise<void> {
@@ -116,7 +100,7 @@ function wanted(entry: string): string | undefined {
   return undefined;
 }
 
-async function installBinding(place: EnginePlace, report: Report): Promise<void> {
+async function installModules(place: EnginePlace, report: Report): Promise<void> {
   const partial = partialOf(place.engine);
   mkdirSync(partial, { recursive: true });
   const compiling = { phase: "compile", what: "the binding to TensorFlow (g++)" } as const;
@@ -132,9 +116,11 @@ async function installBinding(place: EnginePlace, report: Report): Promise<void>
 function makeCache(cache: string): void {
   try {
     mkdirSync(cache, { recursive: true });
+    accessSync(cache, constants.W_OK);
   } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new EngineError(
-      `the cache ${cache} cannot be made (${(error as Error).message}): set FUNMATCH_CACHE to a directory that can`,
+      `the cache ${cache} cannot be written (${reason}): set FUNMATCH_CACHE to a directory that can`,
     );
   }
 }

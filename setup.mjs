@@ -1,0 +1,117 @@
+/**
+ * Makes a fresh clone ready, then runs a script: `node setup.mjs SCRIPT [ARGUMENT]…`, as the npm scripts do.
+ *
+ *   1. the dependencies of package-lock.json, if they are not the ones that are installed (`npm ci`);
+ *   2. the TensorFlow engine, if it is not in the user's cache;
+ *   3. SCRIPT, by Node 24: the one that the dependencies bring, or this one where it is new enough.
+ *
+ * Plain JavaScript, because the Node that begins may be 20. With nothing to do, 1 and 2 take a few milliseconds.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+const ROOT = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
+const OLDEST_NODE = 20;
+const NODE = 24;
+
+const nodeMajor = Number(process.versions.node.split(".")[0]);
+if (nodeMajor < OLDEST_NODE) {
+  fail(
+    `Node ${OLDEST_NODE} or newer is needed to set up, and this is ${process.version}: see https://nodejs.org`,
+  );
+}
+if (!dependenciesInstalled()) await installDependencies();
+const node = newEnoughNode();
+if (node === process.execPath) await installEngine();
+// Under an older Node this file runs once more, by the right one: only that one can read TypeScript.
+const args = node === process.execPath ? process.argv.slice(2) : process.argv.slice(1);
+if (args.length > 0) await run(node, args);
+
+/** True if what npm says it installed is what the lock asks for, entry by entry. */
+function dependenciesInstalled() {
+  const asked = packages(join(ROOT, "package-lock.json"));
+  const installed = packages(join(ROOT, "node_modules", ".package-lock.json"));
+  if (asked === undefined || installed === undefined) return false;
+  return Object.entries(asked).every(([path, entry]) => {
+    if (!path.includes("node_modules/")) return true;
+    const there = installed[path];
+    // npm leaves out optional packages that are made for other systems
+    if (there === undefined) return entry.optional === true;
+    return there.version === entry.version && there.integrity === entry.integrity;
+  });
+}
+
+function packages(lockfile) {
+  try {
+    return JSON.parse(readFileSync(lockfile, "utf8")).packages;
+  } catch {
+    return undefined;
+  }
+}
+
+async function installDependencies() {
+  const began = Date.now();
+  const say = () => console.error(`setup: npm ci, ${Math.round((Date.now() - began) / 1000)} s`);
+  console.error("setup: installing the dependencies (npm ci), about a minute");
+  const timer = setInterval(say, 10_000);
+  // No install script is needed, and one of them would look for binaries outside the npm registry.
+  const npm = spawn("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: ROOT,
+    env: { ...process.env, PATH: pathWithoutOurs() },
+    stdio: ["ignore", process.stderr, process.stderr],
+  });
+  const status = await new Promise((done) => {
+    npm.on("error", () => done(undefined));
+    npm.on("close", done);
+  });
+  clearInterval(timer);
+  if (status === undefined) fail("npm was not found, and it installs the dependencies: it comes with Node");
+  if (status !== 0) fail("npm ci did not succeed (its message is above): put that right, then try again");
+}
+
+/** npm must not run by the Node that it is about to delete and bring again. */
+function pathWithoutOurs() {
+  const ours = join(ROOT, "node_modules");
+  return (process.env.PATH ?? "")
+    .split(delimiter)
+    .filter((directory) => !directory.startsWith(ours))
+    .join(delimiter);
+}
+
+function newEnoughNode() {
+  if (nodeMajor >= NODE) return process.execPath;
+  const brought = join(ROOT, "node_modules", ".bin", "node");
+  if (existsSync(brought) && spawnSync(brought, ["--version"]).status === 0) return brought;
+  return fail(
+    `Node ${NODE} or newer is needed, and this is ${process.version}: the project brings its own on Linux with glibc; ` +
+      "here, install one from https://nodejs.org",
+  );
+}
+
+async function installEngine() {
+  const engine = await import("./shared/engine/install/installed.ts");
+  if (engine.installedEngine() !== undefined) return;
+  const { installEngine: install } = await import("./shared/engine/install/install.ts");
+  try {
+    await install();
+  } catch (error) {
+    if (error.name !== "EngineError") throw error;
+    fail(error.message);
+  }
+}
+
+/** Runs the script as if it had been called itself: same streams, signals passed on, same exit status. */
+async function run(program, args) {
+  const child = spawn(program, args, { stdio: "inherit" });
+  // A terminal sends Ctrl-C to the child too, which decides when to end.
+  process.on("SIGINT", () => {});
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  const [status, signal] = await new Promise((done) => child.on("exit", (...ending) => done(ending)));
+  process.exitCode = signal === null ? status : 1;
+}
+
+function fail(message) {
+  console.error(`setup: ${message}`);
+  process.exit(1);
+}

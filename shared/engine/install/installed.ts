@@ -1,0 +1,28 @@
+import { type EnginePlace, enginePlace } from "../cache.ts";
+import { type Variant, wheelsFor } from "./pins.ts";
+import { isStamped } from "./stamp.ts";
+
+/** True if TensorFlow's libraries are in the cache, whole. */
+export function hasTensorflow(place: EnginePlace): boolean {
+  return isStamped(
+    place.tensorflow,
+    place.wheels.map((wheel) => wheel.sha256),
+  );
+}
+
+/** True if the modules of this version of the project are in the cache, whole. */
+export function hasModules(place: EnginePlace): boolean {
+  return isStamped(place.engine, [place.key]);
+}
+
+/**
+ * The engine that a thread would load: the CUDA build if it is installed, else the CPU build, else undefined.
+ * `FUNMATCH_DEVICE=cpu` passes the CUDA build over. Takes a few milliseconds.
+ */
+export function installedEngine(env: NodeJS.ProcessEnv = process.env): EnginePlace | undefined {
+  const variants: Variant[] = env.FUNMATCH_DEVICE === "cpu" ? ["cpu"] : ["cuda", "cpu"];
+  return variants
+    .filter((variant) => wheelsFor(`${process.platform}-${process.arch}`, variant) !== undefined)
+    .map(enginePlace)
+    .find((place) => hasTensorflow(place) && hasModules(place));
+}
