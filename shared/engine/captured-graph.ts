@@ -1,7 +1,7 @@
 import { CaptureError } from "./capture-error.ts";
-import { type Constant, constantNodes, sharingKey } from "./constant.ts";
+import { type Constant, constantNodes } from "./constant.ts";
+import { constantWriter, type Refer } from "./constant-writer.ts";
 import { type AttrValue, type GraphNode, shapeProto } from "./graph.ts";
-import type { Operand } from "./infer.ts";
 import { DT, dtypeName, type Native, type TensorInfo } from "./native.ts";
 import { graphAttrs } from "./node-attrs.ts";
 import type { Declared, Trace, Traced } from "./trace.ts";
@@ -35,7 +35,12 @@ export function graphOf(
   for (const [i, name] of Object.keys(state).entries())
     nodes.push(...stateNodes(i, state[name] as Declared[string]));
   for (const { name, op, attrs, operands } of trace.ops) {
-    nodes.push({ name, op, input: operands.map(refer), attr: graphAttrs(native, op, attrs, operands) });
+    nodes.push({
+      name,
+      op,
+      input: operands.map((operand) => refer(operand, op)),
+      attr: graphAttrs(native, op, attrs, operands),
+    });
   }
   const assigned: string[] = [];
   for (const [i, name] of Object.keys(state).entries()) {
@@ -55,25 +60,6 @@ export function graphOf(
   }
   nodes.push(identity(node.done, refer({ constant: nothing() }), DT.int32, assigned));
   return nodes;
-}
-
-/** Writes each constant once and returns the reference to it. */
-function constantWriter(nodes: GraphNode[]): (operand: Operand) => string {
-  const byKey = new Map<string, string>();
-  const byConstant = new Map<Constant, string>();
-  return (operand) => {
-    if ("ref" in operand) return operand.ref;
-    const { constant } = operand;
-    const key = sharingKey(constant);
-    const known = byConstant.get(constant) ?? (key === undefined ? undefined : byKey.get(key));
-    if (known !== undefined) return known;
-    const name = `constant_${byConstant.size}`;
-    const ref = `${name}:0`;
-    nodes.push(...constantNodes(name, constant));
-    byConstant.set(constant, ref);
-    if (key !== undefined) byKey.set(key, ref);
-    return ref;
-  };
 }
 
 function placeholder(name: string, { shape, dtype }: TensorInfo): GraphNode {
@@ -150,7 +136,7 @@ function outputNode(
   index: number,
   name: string,
   { operand, dtype }: Traced,
-  refer: (operand: Operand) => string,
+  refer: Refer,
   after: string[],
 ): GraphNode {
   const ref = refer(operand);

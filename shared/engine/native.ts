@@ -14,6 +14,7 @@ export interface NativeBackend {
   /** Numbers of the tensors' native handles; makes those that only exist in JavaScript so far. */
   getInputTensorIds(tensors: tf.TensorInfo[]): number[];
   createOutputTensor(handle: TensorHandle): tf.Tensor;
+  tensorMap: tf.DataStorage<{ id: number }>;
   readSync(dataId: object): tf.BackendValues;
   read(dataId: object): Promise<tf.BackendValues>;
 }

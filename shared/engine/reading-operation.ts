@@ -8,7 +8,7 @@ export function readingOperation(): string {
   const frames = (new Error().stack ?? "").split("\n");
   Error.stackTraceLimit = limit;
   const operations = frames.flatMap(
-    (frame) => /at (?:Object\.)?([A-Za-z]\w*)_(?: \[as \w+\])? \(/.exec(frame)?.[1] ?? [],
+    (frame) => /at (?:\w+\.)?([A-Za-z]\w*)_(?: \[as \w+\])? \(/.exec(frame)?.[1] ?? [],
   );
   const outermost = operations.at(-1);
   const method = frames.flatMap((frame) => /at (?:Tensor|Variable)\.(\w+) /.exec(frame)?.[1] ?? []).at(-1);

@@ -26,6 +26,8 @@ export interface Recorder {
   /** A tensor that the graph will be given: input or state. */
   declare(ref: string, info: TensorInfo): TensorHandle;
   operand(id: number): Operand;
+  /** A recorded tensor in words: "the result of Relu", "an input or state". */
+  describe(id: number): string;
   /** The first thing that was refused; the function may have swallowed the error. */
   refusal(): CaptureError | undefined;
 }
@@ -64,6 +66,11 @@ export function createRecorder(native: Native, memory: RecorderMemory, expected?
     }
     return { constant };
   };
+  const describe = (id: number): string => {
+    const node = symbols.get(id)?.ref.split(":")[0];
+    const op = ops.find((candidate) => candidate.name === node);
+    return op === undefined ? "an input or state" : `the result of ${op.op}`;
+  };
   const executeOp = (op: string, attrs: NativeAttr[], ids: number[], outputs: number): TensorHandle[] => {
     const operands = ids.map(operand);
     const before = expected?.[ops.length];
@@ -99,16 +106,17 @@ export function createRecorder(native: Native, memory: RecorderMemory, expected?
     tensorDataSync(id: number): ReturnType<Native["tensorDataSync"]> {
       const symbol = symbols.get(id);
       if (symbol === undefined) return native.tensorDataSync(id);
-      const what = describe(symbol.ref, ops);
+      const what = describe(id);
       return refuse(
         `${readingOperation()} reads the values of ${what} back to JavaScript, and there are none while a graph is captured`,
       );
     },
+    loadSavedModel: (): never => refuse("captureStep was called inside a captured function"),
     runSavedModel: (): never => refuse("a captured function was run inside another one"),
   };
   // The binding's own properties are read-only, so they cannot be assigned over.
   const binding = Object.create(native, Object.getOwnPropertyDescriptors(recording)) as Native;
-  return { binding, ops, declare, operand, refusal: () => refused };
+  return { binding, ops, declare, operand, describe, refusal: () => refused };
 }
 
 function padded(attrs: NativeAttr[]): boolean {
@@ -121,13 +129,6 @@ function outsideConstant(native: Native, id: number): Constant {
   if (copy === undefined) throw new Error("Identity gave no result");
   native.deleteTensor(copy.id);
   return constantOf(copy.shape, copy.dtype, native.tensorDataSync(id));
-}
-
-/** "the result of Relu", "input images": the operand in words. */
-function describe(ref: string, ops: RecordedOp[]): string {
-  const node = ref.split(":")[0];
-  const op = ops.find((candidate) => candidate.name === node);
-  return op === undefined ? "an input or state" : `the result of ${op.op}`;
 }
 
 /** How an operation differs from the one recorded in its place, or undefined. */

@@ -3,6 +3,7 @@ import { CaptureError } from "./capture-error.ts";
 import type { Operand } from "./infer.ts";
 import { dtypeName, type NativeBackend, type TensorInfo } from "./native.ts";
 import { createRecorder, operandChange, type RecordedOp, type RecorderMemory } from "./recorder.ts";
+import { standIn } from "./stand-in.ts";
 
 export type StepFunction = (
   inputs: Record<string, tf.Tensor>,
@@ -46,10 +47,8 @@ function trace(
   memory: RecorderMemory,
   expected?: RecordedOp[],
 ): Trace {
-  const native = backend.binding;
-  const recorder = createRecorder(native, memory, expected);
+  const recorder = createRecorder(backend.binding, memory, expected);
   const engine = tf.engine();
-  const tensorsBefore = engine.memory().numTensors;
   const tensorsOf = (declared: Declared): Record<string, tf.Tensor> =>
     Object.fromEntries(
       Object.entries(declared).map(([name, { ref, ...info }]) => [
@@ -68,10 +67,11 @@ function trace(
         return [name, { operand, shape: [...tensor.shape], dtype }];
       }),
     );
-  const restore = standIn(backend, recorder.binding);
+  const restore = standIn(backend, recorder);
   engine.startScope("capture");
   let result: Trace | undefined;
   let thrown: unknown;
+  let kept: string | undefined;
   try {
     const returned: unknown = fn(tensorsOf(inputs), tensorsOf(state));
     requirePlainResult(returned, recorder.refusal());
@@ -84,58 +84,17 @@ function trace(
     thrown = error;
   } finally {
     engine.endScope();
-    restore();
+    kept = restore();
   }
   const refusal = recorder.refusal();
   if (refusal !== undefined) throw refusal;
   if (result === undefined) throw thrown;
-  const kept = engine.memory().numTensors - tensorsBefore;
-  if (kept > 0) {
+  if (kept !== undefined) {
     throw new CaptureError(
-      `the function kept ${kept} tensors for later (tf.keep, tf.variable): make them before the capture, or return them`,
+      `the function kept ${kept} for later (tf.keep, tf.variable), but it has no values: return it, or make it outside`,
     );
   }
   return result;
-}
-
-/** Puts the recorder in the backend's place; the returned function takes it out again. */
-function standIn(backend: NativeBackend, recording: NativeBackend["binding"]): () => void {
-  const native = backend.binding;
-  const restoreAssign = refuseAssignments();
-  backend.binding = recording;
-  // A refused asynchronous read never settles: its error is the recorder's refusal, not a rejection nobody handles.
-  backend.read = (dataId) => {
-    try {
-      return Promise.resolve(backend.readSync(dataId));
-    } catch {
-      return new Promise(() => {});
-    }
-  };
-  return () => {
-    backend.binding = native;
-    Reflect.deleteProperty(backend, "read");
-    restoreAssign();
-  };
-}
-
-/** tfjs may be installed more than once in one process, each with a Variable class of its own. */
-function refuseAssignments(): () => void {
-  const variables = Object.values(tf.engine().state.registeredVariables);
-  const prototypes = new Set([
-    tf.Variable.prototype,
-    ...variables.map((v) => Object.getPrototypeOf(v) as tf.Variable),
-  ]);
-  const originals = [...prototypes].map((prototype) => ({ prototype, assign: prototype.assign }));
-  for (const prototype of prototypes) {
-    prototype.assign = function refuseAssign(this: tf.Variable): void {
-      throw new CaptureError(
-        `variable ${this.name} was assigned to: pass it as state and return its new value`,
-      );
-    };
-  }
-  return () => {
-    for (const { prototype, assign } of originals) prototype.assign = assign;
-  };
 }
 
 function requirePlainResult(

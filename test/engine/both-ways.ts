@@ -59,7 +59,7 @@ export function captured(
 
 /** Equal names and lengths, and values that differ by at most `tolerance` of the tensor's largest magnitude. */
 export function expectClose(actual: Values, wanted: Values, tolerance = 1e-6): void {
-  expect(Object.keys(actual)).toEqual(Object.keys(wanted));
+  expect(Object.keys(actual).sort()).toEqual(Object.keys(wanted).sort());
   for (const [name, want] of Object.entries(wanted)) {
     const got = actual[name]!;
     expect(got.length, name).toBe(want.length);
