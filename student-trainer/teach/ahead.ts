@@ -1,3 +1,5 @@
+import { follow } from "./follower.ts";
+
 /**
  * Yields what `start(i)` promises for i = from, from+1, … below `to`, strictly in that order, while
  * `inFlight` further ones are already under way: memory is bounded by `inFlight` + 1 results.
@@ -14,31 +16,36 @@ export async function* ahead<T>(o: {
   start: (i: number, signal: AbortSignal) => Promise<T>;
   signal?: AbortSignal;
 }): AsyncGenerator<T> {
-  const stop = new AbortController();
-  const signal = o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  aborted.catch(() => {});
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort);
+  using follower = follow(o.signal);
+  const { signal } = follower;
   const window: Promise<T>[] = [];
   let next = o.from;
-  const refill = (size: number) => {
-    for (; window.length < size && next < o.to; next++) {
+  const refill = () => {
+    for (; window.length < o.inFlight && next < o.to; next++) {
       const started = o.start(next, signal);
       started.catch(() => {}); // heard when its turn comes
       window.push(started);
     }
   };
   try {
-    refill(o.inFlight);
+    refill();
     for (let first = window[0]; first; first = window[0]) {
-      signal.throwIfAborted();
-      const value = await Promise.race([first, aborted]);
+      const value = await unlessAborted(first, signal);
       window.shift();
-      refill(o.inFlight);
+      refill();
       yield value;
     }
   } finally {
-    stop.abort(new Error("no longer needed"));
+    follower.abort(new Error("no longer needed"));
   }
+}
+
+/** `Promise.race` with a promise that stays open would keep every result for as long as that is there. */
+function unlessAborted<T>(promised: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    promised.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }

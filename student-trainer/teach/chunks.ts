@@ -3,6 +3,7 @@ import { UserError } from "@funmatch/config";
 import { HEAD_BYTES, type Limits } from "@funmatch/wire";
 import type { Answer, Call, SentViews } from "./client.ts";
 import { TeacherError } from "./errors.ts";
+import { follow } from "./follower.ts";
 
 /** A run of images of a batch, sent as one request. */
 export interface Piece {
@@ -59,8 +60,8 @@ export async function askPieces(
   pieces: Piece[],
   call: Call,
 ): Promise<BatchAnswer> {
-  const stop = new AbortController();
-  const signal = call.signal ? AbortSignal.any([call.signal, stop.signal]) : stop.signal;
+  using follower = follow(call.signal);
+  const { signal } = follower;
   try {
     const answers = await Promise.all(
       pieces.map(({ start, count, digest }, i) => {
@@ -71,7 +72,7 @@ export async function askPieces(
     );
     return joined(answers, views.shape[0]);
   } finally {
-    stop.abort();
+    follower.abort();
   }
 }
 

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { TeacherError } from "./errors.ts";
+import { follow } from "./follower.ts";
 
 /** One HTTP request. `body`'s parts are sent one after the other as they lie, under one content-length. */
 export interface Request {
@@ -35,8 +36,9 @@ export class PassingError extends Error {
  */
 export async function exchange(dispatcher: Dispatcher, request: Request): Promise<Reply> {
   const { method, path, body, deadlineMs, maxAnswerBytes } = request;
-  const deadline = AbortSignal.timeout(deadlineMs);
-  const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
+  using follower = follow(request.signal);
+  const late = new PassingError(`no answer within ${deadlineMs / 1000} s`);
+  const timer = setTimeout(() => follower.abort(late), deadlineMs);
   const headers = { ...request.headers };
   if (body) headers["content-length"] = String(body.reduce((sum, part) => sum + part.byteLength, 0));
   try {
@@ -45,7 +47,7 @@ export async function exchange(dispatcher: Dispatcher, request: Request): Promis
       path,
       headers,
       body: body ? Readable.from(body) : null,
-      signal,
+      signal: follower.signal,
       headersTimeout: 0, // the deadline covers both
       bodyTimeout: 0,
     });
@@ -54,10 +56,12 @@ export async function exchange(dispatcher: Dispatcher, request: Request): Promis
   } catch (error) {
     request.signal?.throwIfAborted();
     if (error instanceof TeacherError) throw error;
-    if (deadline.aborted) throw new PassingError(`no answer within ${deadlineMs / 1000} s`);
+    if (follower.signal.aborted) throw late;
     const code = (error as NodeJS.ErrnoException).code;
     if (!code || code.startsWith("UND_ERR_INVALID") || code.startsWith("ERR_INVALID")) throw error;
     throw new PassingError(networkFault(error as Error), { cause: error });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

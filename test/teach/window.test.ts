@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { type Lesson, lessons } from "../../student-trainer/teach/window.ts";
 import { someBatch } from "./batches.ts";
@@ -105,4 +107,21 @@ test("waiting is the time that only the teacher took, not that of views or of th
 test("where labels teach there are no logits and nothing to wait for", async () => {
   for await (const lesson of lessons({ from: 0, to: 2, inFlight: 2, batchOf }))
     expect(lesson).toMatchObject({ logits: undefined, verified: false, waitedSeconds: 0 });
+});
+
+test("a lesson that was learned leaves nothing behind, however long the run", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const learned: WeakRef<Lesson["batch"]>[] = [];
+  const teach = async ({ step }: { step: number }) => taught(step);
+  const { signal } = new AbortController();
+  const all = lessons({ from: 0, to: 200, inFlight: 4, batchOf, teach, signal });
+  while (learned.length < 100) {
+    const { value } = await all.next();
+    if (value) learned.push(new WeakRef((value as Lesson).batch));
+  }
+  await sleep(10);
+  collect();
+  expect(learned.filter((batch) => batch.deref()).length).toBeLessThan(5);
+  await all.return(undefined);
 });
