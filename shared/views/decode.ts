@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import sharp from "sharp";
 import type { Image } from "./image.ts";
 
@@ -5,6 +6,10 @@ import type { Image } from "./image.ts";
 // row, so libvips' cache of operations would only hold memory.
 sharp.concurrency(1);
 sharp.cache(false);
+
+// Pictures are decoded on libuv's threads, which all threads of the program share: four, unless this is set before
+// they are first used. On a larger machine four would bound the decoding of all view threads together.
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
 
 /** Larger pictures are refused from their header, before memory is taken for their pixels. */
 export const MAX_PIXELS = 100_000_000;
