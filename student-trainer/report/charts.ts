@@ -26,6 +26,8 @@ export interface Chart {
   /** Begins the scale at zero. */
   from0?: boolean;
   log?: boolean;
+  /** The values are shares of one whole: the scale does not go past it. */
+  share?: boolean;
 }
 
 const WIDTH = 540;
@@ -73,6 +75,7 @@ export function svgOf(chart: Chart): string {
     yAxis: axis(chart.format, {
       type: chart.log ? "log" : "value",
       scale: !chart.from0,
+      ...(chart.share ? shareScale(chart.lines) : {}),
       axisLine: { show: false },
       splitLine: { lineStyle: { color: RULE } },
     }),
@@ -90,6 +93,15 @@ function axis(format: (value: number) => string, more: object): object {
     axisTick: { show: false },
     splitNumber: 4,
     ...more,
+  };
+}
+
+/** Whole steps of 5 % around the values, within 0 and 1. */
+function shareScale(lines: Line[]): { min: number; max: number } {
+  const values = lines.flatMap(({ points }) => points.map(({ mean }) => mean));
+  return {
+    min: Math.max(0, Math.floor(20 * Math.min(...values) - 0.2) / 20),
+    max: Math.min(1, Math.ceil(20 * Math.max(...values) + 0.2) / 20),
   };
 }
 

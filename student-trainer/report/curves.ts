@@ -9,10 +9,12 @@ const SPLIT_COLOURS: Record<string, Line["colour"]> = { validation: 1, test: 2, 
 /** The charts of a report; those that a run has nothing for are left out. */
 export function chartsOf(curves: Curves, teacherAccuracy: Record<string, number>): Chart[] {
   const loss = curves.loss.points();
+  const waited = curves.waiting.points().some(({ max }) => max > 0);
+  const whole = (share: number) => percent(share, 0);
   const charts: Chart[] = [
     {
       title: "Loss",
-      caption: "distance of student and teacher on the training views, by step",
+      caption: "distance from what is taught, on the training views",
       lines: one("loss", curves.loss),
       format: compact,
       log: spansDecades(loss),
@@ -21,7 +23,8 @@ export function chartsOf(curves: Curves, teacherAccuracy: Record<string, number>
       title: "Agreement",
       caption: "share of images on which student and teacher make the same first choice",
       lines: bySplit(curves.evaluations, "agreement"),
-      format: percent,
+      format: whole,
+      share: true,
     },
     {
       title: "Accuracy",
@@ -30,7 +33,8 @@ export function chartsOf(curves: Curves, teacherAccuracy: Record<string, number>
         ...bySplit(curves.evaluations, "accuracy"),
         ...Object.entries(teacherAccuracy).map(([split, share]) => level(split, share, curves.lastStep)),
       ],
-      format: percent,
+      format: whole,
+      share: true,
     },
     {
       title: "Learning rate",
@@ -49,7 +53,7 @@ export function chartsOf(curves: Curves, teacherAccuracy: Record<string, number>
     {
       title: "Waiting for the teacher",
       caption: "share of a step's time that the student stood idle",
-      lines: one("waiting", curves.waiting),
+      lines: waited ? one("waiting", curves.waiting) : [],
       format: percent,
       from0: true,
     },

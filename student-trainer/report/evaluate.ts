@@ -15,7 +15,7 @@ export interface Evaluation {
   agreement?: number;
   /** Mean KL divergence from the teacher at temperature 1, in nats. */
   kl?: number;
-  /** Requests that the gateway's cache answered, and all others. */
+  /** Requests that the gateway's cache answered, and did not; both 0 where there is no gateway. */
   cacheHits: number;
   cacheMisses: number;
   /** [N,K], in data order. */
@@ -84,8 +84,9 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
 
   const chosen = choices(student, classes);
   const accuracy = shareEqual(chosen, labels);
-  const cacheHits = caches.filter((cache) => cache === "hit").length;
-  const known = { accuracy, cacheHits, cacheMisses: caches.length - cacheHits, student, labels };
+  const count = (said: BatchAnswer["caches"][number]) => caches.filter((cache) => cache === said).length;
+  const cacheMisses = count("miss") + count("bypass");
+  const known = { accuracy, cacheHits: count("hit"), cacheMisses, student, labels };
   if (!teacher) return known;
   const told = choices(teacher, classes);
   return {

@@ -101,7 +101,7 @@ function tiles(told: Told): string {
     all.push([
       "images per second",
       compact(summary.imagesPerSecond),
-      `${percent(summary.waitingForTeacher)} waiting for the teacher`,
+      teacher ? `${percent(summary.waitingForTeacher)} waiting for the teacher` : "",
     ]);
     if (teacher) all.push(["verified steps", counted(summary.verifiedSteps), `of ${counted(summary.steps)}`]);
   }
@@ -122,7 +122,7 @@ function figure(chart: Chart): string {
       `<li><i class="series-${colour}${dashed ? " dashed" : ""}"></i>${escaped(name)}</li>`,
   );
   const thinned = chart.lines.some(({ points }) => points.some(({ count }) => count > 1));
-  const caption = thinned ? `${chart.caption}; shaded: from the smallest to the largest` : chart.caption;
+  const caption = thinned ? `${chart.caption}; shaded: smallest to largest` : chart.caption;
   const key = legend.length > 1 ? `<ul>${legend.join("")}</ul>` : "";
   return `<figure><figcaption><b>${chart.title}</b>${escaped(caption)}</figcaption>${key}${svgOf(chart)}</figure>`;
 }

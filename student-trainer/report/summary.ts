@@ -21,7 +21,7 @@ export const summarySchema = z.object({
   agreement: perSplit,
   /** Mean KL divergence from the teacher at temperature 1, in nats. */
   kl: perSplit,
-  /** Evaluation requests that a cache answered, and all others. */
+  /** Evaluation requests that the gateway's cache answered, and did not. */
   cache: z.object({ hits: z.int(), misses: z.int() }),
 });
 

@@ -14,8 +14,7 @@ export function counted(value: number): string {
 export function compact(value: number): string {
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size < 1e-3)
-    return value.toExponential(Math.abs(value / 10 ** Math.floor(Math.log10(size))) % 1 ? 1 : 0);
+  if (size < 1e-3) return value.toExponential(1).replace(".0", "");
   for (const [unit, letter] of [
     [1e9, " G"],
     [1e6, " M"],

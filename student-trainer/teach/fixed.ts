@@ -21,6 +21,7 @@ export interface FixedOptions {
   inFlight: number;
   /** Folder of the kept answers. */
   directory: string;
+  /** Told every few seconds. */
   onProgress?: (done: number, of: number) => void;
   signal?: AbortSignal;
 }
@@ -46,11 +47,14 @@ export async function fixedLogits(o: FixedOptions): Promise<Float32Array> {
   const logits = new Float32Array(o.data.size * classes);
   const file = await open(partial, "a+");
   try {
+    let toldAt = performance.now();
     const from = await resumeFrom(file, logits, o.chunk * classes);
     await fetchRest(o, from, async (start, rows) => {
       logits.set(rows, start * classes);
       await file.appendFile(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
       await file.datasync();
+      if (performance.now() - toldAt < 2000) return;
+      toldAt = performance.now();
       o.onProgress?.(start + rows.length / classes, o.data.size);
     });
   } finally {
