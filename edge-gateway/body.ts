@@ -41,7 +41,12 @@ export async function readIncoming(request: Request, maxBodyBytes: number): Prom
   }
   if (request.body === null) throw new WireError("malformed", "the request has no body");
   const first = await readAtLeast(request.body, Math.min(HEAD_BYTES, length));
-  return { head: readRequestHead(first, length), first, rest: request.body, length };
+  try {
+    return { head: readRequestHead(first, length), first, rest: request.body, length };
+  } catch (error) {
+    await hearOut(request.body);
+    throw error;
+  }
 }
 
 /**
@@ -60,6 +65,57 @@ export async function readWhole({ first, rest, length }: Incoming): Promise<Uint
   if (filled !== length)
     throw new WireError("malformed", `the body ended after ${filled} of ${length} bytes`);
   return body;
+}
+
+/**
+ * Sends a body on as it comes in. If nobody takes it any more, the rest is read and dropped, so that the client's
+ * sending ends in peace. (A native `pipeTo` would break the source with its destination.)
+ *
+ * @param refused says that nobody will take it, also if a piece is just being waited for
+ * @returns once the client has sent everything, or has gone
+ */
+export async function pour(
+  { first, rest }: Incoming,
+  into: WritableStream<Uint8Array>,
+  refused: AbortSignal,
+): Promise<void> {
+  const writer = into.getWriter();
+  let taken = true;
+  refused.addEventListener("abort", () => {
+    writer.abort().catch(() => {});
+  });
+  const write = async (bytes: Uint8Array) => {
+    if (taken) await writer.write(bytes).catch(() => (taken = false));
+  };
+  try {
+    await write(first);
+    for await (const chunk of chunks(rest)) await write(chunk);
+    await writer.close();
+  } catch (gone) {
+    await writer.abort(gone).catch(() => {}); // breaks the call to the teacher too, which is where it is reported
+  }
+}
+
+/** Reads and drops what a refused client is still sending. */
+export async function hearOut(rest: ReadableStream<Uint8Array>): Promise<void> {
+  const drop = async () => {
+    for await (const _ of chunks(rest));
+  };
+  await patiently(drop().catch(() => {}));
+}
+
+/** Longest time that a refusal waits for the rest of a body. */
+const PATIENCE_MS = 10_000;
+
+/**
+ * Waits, within reason, until a client that is to be refused has sent its body. A refusal that comes while it sends is
+ * lost on it: the connection closes under its hands, and it sees a reset where it should see when to come again.
+ */
+export async function patiently(heard: Promise<void>): Promise<void> {
+  const enough = Promise.withResolvers<void>();
+  const timer = setTimeout(enough.resolve, PATIENCE_MS);
+  await Promise.race([heard, enough.promise]);
+  clearTimeout(timer);
 }
 
 function contentLength(headers: Headers): number {
@@ -92,11 +148,14 @@ async function readAtLeast(body: ReadableStream<Uint8Array>, bytes: number): Pro
   return first;
 }
 
+/** The stream in pieces of up to 256 kB; a piece is only good until the next one is asked for. */
 async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
+  const reader = body.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(256 * 1024);
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read(new Uint8Array(buffer));
     if (done) return;
     yield value;
+    buffer = value.buffer;
   }
 }

@@ -36,23 +36,6 @@ function answerStore(kv: KVNamespace, later: Platform["later"]): AnswerStore {
   };
 }
 
-function sized(
-  first: Uint8Array,
-  rest: ReadableStream<Uint8Array>,
-  length: number,
-): ReadableStream<Uint8Array> {
-  const { readable, writable } = new FixedLengthStream(length);
-  const pump = async () => {
-    const writer = writable.getWriter();
-    await writer.write(first);
-    writer.releaseLock();
-    await rest.pipeTo(writable); // from here on the bytes move without touching JavaScript
-  };
-  // A client that breaks off breaks the call to the teacher, and that is where the error is reported.
-  pump().catch(() => {});
-  return readable;
-}
-
 /**
  * The gateway's platform on Cloudflare Workers.
  *
@@ -66,7 +49,7 @@ export function cloudflare(env: Bindings, ctx: Pick<ExecutionContext, "waitUntil
     settings: readSettings({ ...env }),
     keys: env.KEYS.get(env.KEYS.idFromName("keys")),
     answers: answerStore(env.EVAL_CACHE, later),
-    sized,
+    pipe: (length) => new FixedLengthStream(length),
     later,
   };
 }

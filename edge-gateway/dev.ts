@@ -11,8 +11,6 @@ export interface GatewayOptions {
   teacherUrl: string;
   /** Shared with the teacher; signs what goes to it. */
   secret: string;
-  /** The teacher's name in signatures. */
-  audience?: string;
   /** 0, the default: any free one. */
   port?: number;
   /** Where keys and cached answers stay; left out, they go when the gateway does. */
@@ -77,7 +75,6 @@ export async function startGateway(o: GatewayOptions): Promise<LocalGateway> {
   const settings = {
     TEACHER_URL: o.teacherUrl,
     TEACHER_SECRET: o.secret,
-    AUDIENCE: o.audience ?? "funmatch-teacher",
     KEY_PEPPER: pepper,
     ADMIN_TOKEN: adminToken,
   };

@@ -1,7 +1,7 @@
 import { HEADERS, isDigest, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
-import { type Incoming, readIncoming } from "./body.ts";
+import { hearOut, type Incoming, readIncoming } from "./body.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
 import { stream } from "./proxy.ts";
@@ -29,11 +29,17 @@ export interface LogitsCall {
 export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/logits">): Promise<Response> {
   const deadline = startDeadline(c.req.header(HEADERS.timeout), c.req.raw.signal);
   const model = c.req.param("model");
+  const pin = pinOf(c);
   requireModel(c.var.caller, model);
   const incoming = await readIncoming(c.req.raw, c.env.settings.maxBodyBytes);
-  requireScope(c.var.caller, incoming.head.purpose);
+  try {
+    requireScope(c.var.caller, incoming.head.purpose);
+  } catch (refusal) {
+    await hearOut(incoming.rest);
+    throw refusal;
+  }
   const cardPath = `/v1/models/${encodeURIComponent(model)}`;
-  const call = { model, path: `${cardPath}/logits`, cardPath, pin: pinOf(c), deadline, incoming };
+  const call = { model, path: `${cardPath}/logits`, cardPath, pin, deadline, incoming };
   const lookedUp =
     incoming.head.purpose === "eval" &&
     incoming.length <= LARGEST_BUFFERED &&

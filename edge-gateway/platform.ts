@@ -36,8 +36,8 @@ export interface Platform {
   settings: Settings;
   keys: KeyStore;
   answers: AnswerStore;
-  /** `first`, then all of `rest`: a stream whose length is known, so that the request that carries it has a Content-Length. */
-  sized(first: Uint8Array, rest: ReadableStream<Uint8Array>, length: number): ReadableStream<Uint8Array>;
+  /** A pipe for exactly so many bytes: a request whose body is its readable end has a Content-Length. */
+  pipe(length: number): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> };
   /** Lets work go on after the response was sent. */
   later(work: Promise<unknown>): void;
 }

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { passOn, requireDigest } from "./answer.ts";
 import type { GatewayEnv } from "./auth.ts";
+import { patiently, pour } from "./body.ts";
 import type { LogitsCall } from "./logits.ts";
 import { askTeacher } from "./teacher.ts";
 
@@ -13,18 +14,27 @@ import { askTeacher } from "./teacher.ts";
  * if (call.incoming.head.purpose === "train") return stream(c, call);
  */
 export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {
-  const { head, first, rest, length } = call.incoming;
-  const answer = await askTeacher(c.env.settings, {
-    method: "POST",
-    path: call.path,
-    team: c.var.caller.team,
-    requestId: c.var.requestId,
-    deadline: call.deadline,
-    purpose: head.purpose,
-    digest: head.digest,
-    pin: call.pin,
-    body: { bytes: c.env.sized(first, rest, length), length },
-  });
-  if (head.digest !== undefined) requireDigest(answer, head.digest);
-  return passOn(answer, answer.body, "bypass");
+  const { head, length } = call.incoming;
+  const pipe = c.env.pipe(length);
+  const refused = new AbortController();
+  const heard = pour(call.incoming, pipe.writable, refused.signal);
+  try {
+    const answer = await askTeacher(c.env.settings, {
+      method: "POST",
+      path: call.path,
+      team: c.var.caller.team,
+      requestId: c.var.requestId,
+      deadline: call.deadline,
+      purpose: head.purpose,
+      digest: head.digest,
+      pin: call.pin,
+      body: { bytes: pipe.readable, length },
+    });
+    if (head.digest !== undefined) requireDigest(answer, head.digest);
+    return passOn(answer, answer.body, "bypass");
+  } catch (error) {
+    refused.abort();
+    await patiently(heard);
+    throw error;
+  }
 }

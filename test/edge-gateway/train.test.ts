@@ -1,8 +1,13 @@
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { decodeAnswer, HEADERS, sha256 } from "@funmatch/wire";
-import { beforeAll, describe, expect, test } from "vitest";
-import { encode, images, makeKey, post, problem, seen } from "./client.ts";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { createApp } from "../../edge-gateway/app.ts";
+import { cloudflare } from "../../edge-gateway/cloudflare.ts";
+import { bearer, encode, GATEWAY, images, makeKey, post, problem, seen } from "./client.ts";
 
 let key = "";
+afterEach(() => vi.unstubAllGlobals());
 beforeAll(async () => {
   ({ key } = await makeKey({ team: "train", scopes: ["train", "eval"] }));
 });
@@ -84,6 +89,32 @@ describe("a training call", () => {
     const answer = await post(key, body, { model: "slow", headers: { [HEADERS.timeout]: "200" } });
     expect(await problem(answer)).toMatchObject({ status: 504, code: "deadline_exceeded" });
   });
+});
+
+test("a client that goes away takes its call to the teacher with it", async () => {
+  const asked = Promise.withResolvers<AbortSignal>();
+  vi.stubGlobal("fetch", (_: URL, { signal }: { signal: AbortSignal }) => {
+    asked.resolve(signal);
+    return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  });
+  const client = new AbortController();
+  const body = await encode({ purpose: "train", ...images(1, 12) });
+  const request = new Request(`${GATEWAY}/v1/models/prof/logits`, {
+    method: "POST",
+    body,
+    headers: {
+      ...bearer(key),
+      "content-type": "application/vnd.msgpack",
+      "content-length": String(body.length),
+    },
+    signal: client.signal,
+  });
+  const answer = createApp().fetch(request, cloudflare(env, createExecutionContext()));
+  const toTeacher = await asked.promise;
+  expect(toTeacher.aborted).toBe(false);
+  client.abort();
+  expect(toTeacher.aborted).toBe(true);
+  await answer;
 });
 
 describe("a call that is wrong", () => {
