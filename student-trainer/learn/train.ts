@@ -38,7 +38,10 @@ async function trainIn(
   config: TrainConfig,
   signal: AbortSignal,
 ): Promise<Summary | undefined> {
-  await using run = await openRun(folder, config, { signal, say });
+  await using ended = new AsyncDisposableStack();
+  const progress = startProgress();
+  ended.defer(() => progress.end());
+  await using run = await openRun(folder, config, { signal, say: progress.note });
   const { at, total, pool, student, teacher, classes, chunk, data } = run;
   const teach = await openTeaching({
     ...{ design: run.design, teacher, data, pool, chunk, signal },
@@ -46,15 +49,12 @@ async function trainIn(
     centralSide: config.evaluate.resize,
     inFlight: config.inFlight,
     directory: folder.path,
-    onProgress: (done, of) => say(`asked the teacher for ${done} of ${of} training images`),
+    onProgress: (done, of) => progress.note(`asked the teacher for ${done} of ${of} training images`),
   });
-  await using ended = new AsyncDisposableStack();
   const metrics = await openJournal(folder.file("metrics.jsonl"), at.metricsBytes);
   ended.defer(() => metrics.close());
   const ledger = await openJournal(folder.file("ledger.jsonl"), at.ledgerBytes);
   ended.defer(() => ledger.close());
-  const progress = startProgress(total);
-  ended.defer(() => progress.end());
 
   let saved = at.step;
   const save = async () => {
@@ -90,7 +90,13 @@ async function trainIn(
       at.verifiedSteps += lesson.verified ? 1 : 0;
       at.trainingSeconds += stepSeconds;
       at.waitingSeconds += lesson.waitedSeconds;
-      progress.step({ step, loss: result.loss, images: config.batch, waitedSeconds: lesson.waitedSeconds });
+      progress.step({
+        step,
+        total,
+        loss: result.loss,
+        images: config.batch,
+        waitedSeconds: lesson.waitedSeconds,
+      });
       if (step === 1 || isDue(step, config.log.everySteps, total))
         metrics.write(metricsLine(config, lesson, multiplier, result, stepSeconds));
       if (isDue(step, config.evaluate.everySteps, total)) {
@@ -105,16 +111,11 @@ async function trainIn(
   } catch (error) {
     if (at.step > saved && !(error instanceof DivergenceError)) await save();
     if (!signal.aborted) throw error;
-    say(`stopped after step ${at.step} of ${total}; the same command goes on from there`);
+    progress.note(`stopped after step ${at.step} of ${total}; the same command goes on from there`);
     return undefined;
   }
   await ended.disposeAsync();
   return await finishRun(folder, config, run, signal);
-}
-
-/** Words for whoever watches; stdout stays for results. */
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 function metricsLine(

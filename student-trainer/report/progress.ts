@@ -2,8 +2,9 @@ import { duration } from "./words.ts";
 
 /** What the terminal is told of one step. */
 export interface StepProgress {
-  /** Steps done. */
+  /** Steps done, and steps of the whole run. */
   step: number;
+  total: number;
   loss: number;
   images: number;
   waitedSeconds: number;
@@ -34,7 +35,6 @@ const MEMORY_MS = 10_000;
  * few seconds: step, loss, images per second, share of time waiting for the teacher, time left.
  */
 export function startProgress(
-  total: number,
   screen: Screen = process.stderr,
   now: () => number = () => performance.now(),
 ): Progress {
@@ -55,8 +55,8 @@ export function startProgress(
       const time = now();
       recent = withStep(recent, time - at, done);
       at = time;
-      line = lineOf(done, total, recent);
-      if (time - shownAt < every && done.step < total) return;
+      line = lineOf(done, recent);
+      if (time - shownAt < every && done.step < done.total) return;
       shownAt = time;
       draw();
     },
@@ -90,7 +90,7 @@ function withStep(recent: Recent, ms: number, { images, waitedSeconds }: StepPro
   };
 }
 
-function lineOf({ step, loss }: StepProgress, total: number, recent: Recent): string {
+function lineOf({ step, total, loss }: StepProgress, recent: Recent): string {
   const seconds = Math.max(recent.ms, 1e-3) / 1000;
   const percent = Math.floor((100 * step) / total);
   const waiting = Math.min(100, Math.round((100 * recent.waitedMs) / 1000 / seconds));

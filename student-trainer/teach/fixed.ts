@@ -14,6 +14,8 @@ export interface FixedOptions {
   data: { digest: string; size: number };
   /** The central views of training images start .. start+count-1. */
   viewsOf: (start: number, count: number) => Promise<EvalBatch>;
+  /** Gives the views' memory back once they are answered. */
+  release: (batch: EvalBatch) => void;
   /** Names the view with its resolution, e.g. "central-64": another view is another file. */
   view: string;
   /** Images in one request. */
@@ -109,10 +111,13 @@ async function fetchRest(
   const session = randomUUID();
   const start = async (i: number, signal: AbortSignal) => {
     const first = i * chunk;
-    const { views } = await o.viewsOf(first, Math.min(chunk, data.size - first));
+    const batch = await o.viewsOf(first, Math.min(chunk, data.size - first));
+    const { views } = batch;
     const call = { purpose: "eval" as const, requestId: `${session}-fixed-${i}`, noStore: true, signal };
     const whole = { start: 0, count: views.shape[0], digest: views.digest };
-    return { first, logits: (await askPieces(teacher.ask, views, [whole], call)).logits };
+    const { logits } = await askPieces(teacher.ask, views, [whole], call);
+    o.release(batch);
+    return { first, logits };
   };
   const to = Math.ceil(data.size / chunk);
   for await (const { first, logits } of ahead({ from, to, inFlight, start, signal: o.signal }))

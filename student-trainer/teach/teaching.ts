@@ -20,7 +20,7 @@ export async function openTeaching(o: {
   /** Absent where labels teach. */
   teacher?: Teacher;
   data: { digest: string; size: number };
-  pool: Pick<ViewPool, "evaluation">;
+  pool: Pick<ViewPool, "evaluation" | "release">;
   resolution: number;
   /** Shorter side that central views are cut from, if not the paper's. */
   centralSide?: number;
@@ -44,6 +44,7 @@ export async function openTeaching(o: {
         ...o,
         teacher,
         viewsOf,
+        release: o.pool.release,
         view: `central-${o.centralSide ?? "paper"}-${o.resolution}`,
       });
       return teachFixed(logits, teacher.card.classes, teacher.card.version);

@@ -39,7 +39,7 @@ export async function startProxy(
       response.writeHead(answer.status, { ...headers, "content-length": String(answer.body.length) });
       response.end(answer.body);
     } catch (error) {
-      console.error(`the proxy's call failed: ${error instanceof Error ? error.cause ?? error : error}`);
+      console.error(`the proxy's call failed: ${error instanceof Error ? (error.cause ?? error) : error}`);
       response.destroy();
     } finally {
       if (isCall) open--;

@@ -6,10 +6,10 @@ function run(isTTY: boolean): string {
   const written: string[] = [];
   let time = 0;
   const screen = { isTTY, columns: 120, write: (text: string) => written.push(text) };
-  const progress = startProgress(20, screen, () => time);
+  const progress = startProgress(screen, () => time);
   for (let step = 1; step <= 12; step++) {
     time += 500;
-    progress.step({ step, loss: 1.23456, images: 100, waitedSeconds: 0.05 });
+    progress.step({ step, total: 20, loss: 1.23456, images: 100, waitedSeconds: 0.05 });
     if (step === 3) progress.note("step 3  test: accuracy 50.0 %");
   }
   progress.end();

@@ -35,6 +35,7 @@ const fetchAll = (digest = "sha256:data") =>
     teacher,
     data: { digest, size: 22 },
     viewsOf: someEvaluation,
+    release: () => {},
     view: "central-4",
     chunk: 4,
     inFlight: 2,
