@@ -1,5 +1,4 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import lockfile from "proper-lockfile";
 import { type EnginePlace, enginePlace, libraryNames } from "../cache.ts";
@@ -9,6 +8,7 @@ import { downloadWheel, requirePip } from "./download.ts";
 import { hasModules, hasTensorflow } from "./installed.ts";
 import type { Wheel } from "./pins.ts";
 import { type Progress, progressOnStderr } from "./progress.ts";
+import { requireSpace } from "./space.ts";
 import { writeStamp } from "./stamp.ts";
 import { unpack } from "./unpack.ts";
 
@@ -140,20 +140,6 @@ async function lock(cache: string, report: Report): Promise<() => Promise<void>>
       report({ phase: "wait", what: "for another installation into this cache" });
       await new Promise((resume) => setTimeout(resume, 500));
     }
-  }
-}
-
-async function requireSpace(place: EnginePlace): Promise<void> {
-  const kept = place.wheels.reduce((sum, wheel) => sum + wheel.unpackedMb, 0);
-  // pip writes a wheel to its temporary directory and copies it; one wheel is on disk at a time
-  const needed = kept + 2 * Math.max(...place.wheels.map((wheel) => wheel.downloadMb)) + 50;
-  const disk = await statfs(place.cache);
-  const free = (disk.bavail * disk.bsize) / 1e6;
-  if (free < needed) {
-    throw new EngineError(
-      `the engine needs ${Math.ceil(needed)} MB in ${place.cache} and ${Math.floor(free)} MB are free: ` +
-        "make room there, or set FUNMATCH_CACHE to a directory on another disk",
-    );
   }
 }
 

@@ -1,0 +1,217 @@
+import { execFile } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { enginePlace, libraryNames } from "../../shared/engine/cache.ts";
+import { requireSpace } from "../../shared/engine/install/space.ts";
+import { type PretendTools, pretendTools, script } from "./pretend-tools.ts";
+
+let directory: string;
+let cache: string;
+let tools: PretendTools;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "funmatch-install-"));
+  cache = join(directory, "cache");
+  tools = await pretendTools(directory);
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+describe("funmatch engine install", () => {
+  test("fetches, unpacks what is needed, compiles, and leaves nothing else behind", async () => {
+    expect(await install()).toMatchObject({ status: 0 });
+    expect(calls()).toEqual(["download", "compile", "compile"]);
+    expect(files("tensorflow")).toEqual([
+      "stamp.json",
+      "tensorflow/include/tensorflow/c/c_api.h",
+      ...libraryNames().map((name) => `tensorflow/${name}`),
+    ]);
+    expect(files("engine")).toEqual(["quiet_load.node", "stamp.json", "tfjs_binding.node"]);
+    expect(readdirSync(cache).sort()).toEqual(["engine", "tensorflow"]);
+  });
+
+  test("does nothing the second time", async () => {
+    await install();
+    const { status, stderr } = await install();
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(calls()).toHaveLength(3);
+  });
+
+  test("twice at once: one works, the other waits and finds it done", async () => {
+    const both = await Promise.all([install(), install()]);
+    expect(both.map((one) => one.status)).toEqual([0, 0]);
+    expect(calls()).toEqual(["download", "compile", "compile"]);
+    expect(both.map((one) => one.stderr).join("")).toContain("wait for another installation");
+  });
+
+  test.each([
+    ["stamp is damaged", (folder: string) => writeFileSync(join(folder, "stamp.json"), "{")],
+    ["module is cut short", (folder: string) => writeFileSync(join(folder, "tfjs_binding.node"), "")],
+    ["stamp is missing", (folder: string) => rmSync(join(folder, "stamp.json"))],
+  ])("compiles again when the %s", async (_what, damage) => {
+    await install();
+    const engine = join(cache, "engine");
+    damage(join(engine, readdirSync(engine)[0] as string));
+    expect(await install()).toMatchObject({ status: 0 });
+    expect(calls()).toEqual(["download", "compile", "compile", "compile", "compile"]);
+  });
+
+  test("fetches again when a library is missing", async () => {
+    await install();
+    const tensorflow = join(cache, "tensorflow");
+    rmSync(join(tensorflow, readdirSync(tensorflow)[0] as string, "tensorflow", libraryNames()[0] as string));
+    expect(await install()).toMatchObject({ status: 0 });
+    expect(calls()).toEqual(["download", "compile", "compile", "download"]);
+  });
+
+  test("goes on where a killed installation left its lock and half of its files", async () => {
+    const left = join(cache, "tensorflow", "2.20.0-linux-x64-cpu.partial");
+    const lock = join(cache, "install.lock");
+    mkdirSync(left, { recursive: true });
+    mkdirSync(lock);
+    const aMinuteAgo = Date.now() / 1000 - 60;
+    utimesSync(lock, aMinuteAgo, aMinuteAgo);
+    expect(await install()).toMatchObject({ status: 0 });
+    expect(existsSync(left)).toBe(false);
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  test("refuses a wheel that writes outside its folder", async () => {
+    const name = "tensorflow/include/../../../../outside.h";
+    tools = await pretendTools(directory, { [name.replaceAll("..", "__")]: "" });
+    const wheel = join(directory, "small.whl");
+    const bytes = readFileSync(wheel);
+    writeFileSync(wheel, Buffer.from(bytes.toString("latin1").replaceAll("__", ".."), "latin1"));
+    const { status } = await install();
+    expect(status).not.toBe(0);
+    expect(existsSync(join(directory, "outside.h"))).toBe(false);
+    expect(existsSync(join(cache, "outside.h"))).toBe(false);
+    expect(readdirSync(join(cache, "tensorflow")).every((entry) => entry.endsWith(".partial"))).toBe(true);
+  });
+});
+
+describe("what is missing is said in one line", () => {
+  test.each<[string, (bin: string) => void, RegExp]>([
+    [
+      "no compiler",
+      (bin) => rmSync(join(bin, "g++")),
+      /^funmatch: g\+\+ was not found.*apt-get install g\+\+/,
+    ],
+    ["no Python", (bin) => rmSync(join(bin, "python3")), /^funmatch: python3 was not found.*apt-get install/],
+    [
+      "Python without pip",
+      (bin) => script(join(bin, "python3"), "[ $1 = --version ]"),
+      /^funmatch: python3 has no pip.*python3-pip/,
+    ],
+    [
+      "no way to the package index",
+      (bin) =>
+        script(
+          join(bin, "python3"),
+          '[ "$4" = "" ] || { echo "ERROR: No matching distribution found" >&2; exit 1; }',
+        ),
+      /pip could not download tensorflow.*No matching distribution found.*Check that/,
+    ],
+    [
+      "a compiler that fails",
+      (bin) =>
+        script(join(bin, "g++"), '[ "$*" = --version ] || { echo "x.cc:1: error: C++17" >&2; exit 1; }'),
+      /g\+\+ could not compile.*x\.cc:1: error/,
+    ],
+    [
+      "a system on which the result does not load",
+      (bin) =>
+        script(
+          join(bin, "g++"),
+          '[ "$*" = --version ] && exit; while [ $# -gt 0 ]; do [ $1 = -o ] && o=$2; shift; done; echo no > $o',
+        ),
+      /was compiled but does not load on this system/,
+    ],
+  ])("%s", async (_what, spoil, message) => {
+    spoil(tools.bin);
+    const { status, stderr } = await install();
+    expect(status).toBe(2);
+    const lines = stderr.split("\n").filter((line) => line !== "" && !line.startsWith("engine: "));
+    expect(lines).toEqual([expect.stringMatching(message)]);
+  });
+
+  test("a cache that cannot be written", async () => {
+    cache = "/dev/null/cache";
+    const { status, stderr } = await install();
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^funmatch: the cache .* cannot be written \(ENOTDIR\): set FUNMATCH_CACHE/);
+  });
+
+  test("a disk that is too full", async () => {
+    const place = enginePlace("cpu");
+    await expect(requireSpace(place, async () => 800)).rejects.toThrow(
+      /^the engine needs \d{4} MB in .* and 800 MB are free: make room there, or set FUNMATCH_CACHE/,
+    );
+    await expect(requireSpace(place, async () => 3000)).resolves.toBeUndefined();
+  });
+});
+
+describe("the installed engine", () => {
+  test("loads without a word on stderr, and tells what it is", async () => {
+    const { status, stdout, stderr } = await funmatch(["engine", "info"], process.env);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^tensorflow +2\.21\.0 \(cpu build\)$/m);
+    expect(stdout).toMatch(/^device +CPU$/m);
+    expect(stdout).toMatch(/^cache +\//m);
+  });
+
+  test("TF_CPP_MIN_LOG_LEVEL=0 shows what TensorFlow writes", async () => {
+    const { stderr } = await funmatch(["engine", "info"], { ...process.env, TF_CPP_MIN_LOG_LEVEL: "0" });
+    expect(stderr).toContain("oneDNN");
+  });
+
+  test("says how to install it where it is not", async () => {
+    const { status, stderr } = await funmatch(["engine", "info"], { ...process.env, FUNMATCH_CACHE: cache });
+    expect(status).toBe(2);
+    expect(stderr).toBe(
+      `funmatch: the engine is not installed in ${cache}: run \`npx funmatch engine install\`\n`,
+    );
+  });
+});
+
+interface Ended {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+function install(): Promise<Ended> {
+  return funmatch(["engine", "install"], { ...process.env, FUNMATCH_CACHE: cache, PATH: tools.bin });
+}
+
+function funmatch(args: string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+  const cli = join(import.meta.dirname, "..", "..", "student-trainer", "cli.ts");
+  return new Promise((done) => {
+    execFile(process.execPath, [cli, ...args], { env }, (error, stdout, stderr) => {
+      done({ status: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+function calls(): string[] {
+  return readFileSync(tools.calls, "utf8").split("\n").filter(Boolean);
+}
+
+/** Files below the one directory that `kind` holds. */
+function files(kind: "tensorflow" | "engine"): string[] {
+  const [only] = readdirSync(join(cache, kind));
+  const folder = join(cache, kind, only as string);
+  return (readdirSync(folder, { recursive: true }) as string[])
+    .filter((path) => /\.[^/]*$/.test(path))
+    .sort();
+}
