@@ -33,9 +33,11 @@ export const DT = {
   resource: 20,
 } as const;
 
-const DTYPE_NAMES = new Map<number, string>(Object.entries(DT).map(([name, code]) => [code, name]));
+const DTYPE_NAMES = new Map<number, string>(
+  Object.entries(DT).map(([name, code]) => [code, name === "float" ? "float32" : name]),
+);
 
-/** "float", "int32", …: for messages. */
+/** "float32", "int32", …: for messages. */
 export function dtypeName(dtype: number): string {
   return DTYPE_NAMES.get(dtype) ?? `dtype ${dtype}`;
 }

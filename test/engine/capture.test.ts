@@ -223,20 +223,21 @@ describe("inputs and outputs", () => {
     outside.dispose();
   });
 
-  test("several captured functions and tfjs's own execution live side by side", () => {
-    const make = (factor: number) =>
+  test("captured functions live side by side with tfjs and each other, each with its own state", () => {
+    const make = (first: number) =>
       captureStep({
         inputs: { x: { shape: [1], dtype: "float32" } },
-        fn: ({ x }) => ({ outputs: { y: tf.mul(x!, factor) } }),
+        state: { sum: { shape: [1], values: Float32Array.of(first) } },
+        fn: ({ x }, { sum }) => ({ outputs: { sum: sum! }, state: { sum: tf.add(sum!, x!) } }),
       });
-    const [two, three] = [make(2), make(3)];
+    const [a, b] = [make(10), make(20)];
     const x = Float32Array.of(5);
-    expect([two.run({ x }).y![0], three.run({ x }).y![0], tf.mul(tf.tensor1d([5]), 4).dataSync()[0]]).toEqual(
-      [10, 15, 20],
-    );
-    two.dispose();
-    expect(three.run({ x }).y![0]).toBe(15);
-    three.dispose();
+    for (const step of [a, b, a]) step.run({ x });
+    expect(tf.tidy(() => tf.mul(tf.tensor1d([5]), 4).dataSync()[0])).toBe(20);
+    expect([a.readState().sum![0], b.readState().sum![0]]).toEqual([20, 25]);
+    a.dispose();
+    expect(b.run({ x }).sum![0]).toBe(25);
+    b.dispose();
   });
 });
 

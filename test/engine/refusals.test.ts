@@ -211,7 +211,7 @@ describe("what the function returns is checked", () => {
   test("a state of another shape", () =>
     expectRefusal(
       (x, w) => ({ outputs: { x }, state: { w: tf.transpose(w) } }),
-      "state w is float [2, 3] but its new value is float [3, 2]",
+      "state w is float32 [2, 3] but its new value is float32 [3, 2]",
     ));
   test("a state of another type", () =>
     expectRefusal(
@@ -300,7 +300,13 @@ describe("a captured function is used as it was declared", () => {
     }
   });
 
-  test("initial values of another length, and an unknown input type", () => {
+  test("initial values of another length, an unknown input type, a size left open", () => {
+    expect(() =>
+      captureStep({
+        inputs: { x: { shape: [-1, 3], dtype: "float32" } },
+        fn: ({ x }) => ({ outputs: { x: x! } }),
+      }),
+    ).toThrow("input x has shape [-1, 3]: a captured graph has fixed sizes");
     expect(() =>
       captureStep({
         inputs: {},
