@@ -1,4 +1,4 @@
-import { type Captured, captureStep } from "@funmatch/engine";
+import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
 import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import { adamUpdate } from "./adam.ts";
@@ -18,19 +18,18 @@ export interface UpdateOptions {
 }
 
 /**
- * Captures one training step: images and targets in, loss and norms out, parameters and both moments updated
- * inside the session.
+ * One training step: images and targets in, loss and norms out, parameters and both moments updated.
  *
  * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
  * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step.
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
  * State: `params/<name>`, `mu/<name>`, `nu/<name>`.
  */
-export function captureUpdate(o: UpdateOptions): Captured {
+export function updateStep(o: UpdateOptions): CaptureOptions {
   const names = Object.keys(o.weights).sort();
   const network = bit(o.model);
   const image = [o.batch, o.resolution, o.resolution, 3];
-  return captureStep({
+  return {
     inputs: {
       images: { shape: image, dtype: "uint8" },
       targets: { shape: [o.batch, o.model.classes], dtype: "float32" },
@@ -70,7 +69,12 @@ export function captureUpdate(o: UpdateOptions): Captured {
         },
       };
     },
-  });
+  };
+}
+
+/** The training step as one native call; its state stays inside the session. */
+export function captureUpdate(o: UpdateOptions): Captured {
+  return captureStep(updateStep(o));
 }
 
 /** Captures the student's forward pass: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */

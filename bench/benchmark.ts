@@ -1,0 +1,74 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, totalmem } from "node:os";
+import { join } from "node:path";
+
+/** A benchmark that `npm run bench` knows. */
+export interface Benchmark {
+  name: string;
+  /** One line for the list. */
+  what: string;
+  /** `tiny`: the smallest sizes and few repetitions, to show that it runs; its figures mean nothing. */
+  run(o: { tiny: boolean }): Promise<Row[]>;
+}
+
+/** One comparison, made in one run on one machine. */
+export interface Row {
+  name: string;
+  dtype: "float32" | "bfloat16";
+  /** Of `ours` and `peers`. Less is better where it is a time. */
+  unit: "ms";
+  /** Medians. */
+  ours: number;
+  peers: Record<string, number>;
+  /** How many times better than the best peer ours is. */
+  ratio: number;
+  /** Further figures, by name. */
+  details: Record<string, number | string>;
+}
+
+/** Writes `bench/results/<name>.json` and returns its path. */
+export function writeResults(name: string, versions: Record<string, string>, rows: Row[]): string {
+  const folder = join(import.meta.dirname, "results");
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, `${name}.json`);
+  const results = { machine: machine(), versions, commit: commit(), rows };
+  writeFileSync(path, `${JSON.stringify(results, null, 2)}\n`);
+  return path;
+}
+
+export function ratioOfTimes(ours: number, peers: Record<string, number>): number {
+  return Math.min(...Object.values(peers)) / ours;
+}
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return Number.isInteger(middle)
+    ? ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+    : (sorted[Math.floor(middle)] as number);
+}
+
+function machine(): Record<string, string | number> {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    threads: availableParallelism(),
+    memoryGb: Math.round(totalmem() / 1e9),
+    system: `${process.platform} ${process.arch}`,
+  };
+}
+
+/** The commit that is measured; with "+" if files differ from it. */
+function commit(): string {
+  const git = (...args: string[]) =>
+    execFileSync("git", args, {
+      cwd: import.meta.dirname,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  try {
+    return git("rev-parse", "--short=12", "HEAD").trim() + (git("status", "--porcelain") === "" ? "" : "+");
+  } catch {
+    return "unknown";
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * One side of `bench/step`, in a process of its own so that its peak memory is its own. The parent says when to run
+ * a step; the answer says how long it took and what the loss was.
+ */
+import { captureStep, loadEngine } from "@funmatch/engine";
+import { initBit } from "@funmatch/models";
+import { updateStep } from "../student-trainer/learn/step.ts";
+import { eagerStep } from "./eager.ts";
+import { noise, noiseBytes } from "./noise.ts";
+
+export interface StepSize {
+  blocks: number[];
+  width: number;
+  classes: number;
+  batch: number;
+  resolution: number;
+}
+
+export type StepSide = "captured" | "eager";
+
+/** From the parent: make the step ready, run step number `step`, or tell the peak memory. */
+export type StepOrder = { prepare: StepSide; size: StepSize } | { step: number } | { end: true };
+/** To the parent, one for each order. */
+export interface StepAnswer {
+  milliseconds: number;
+  loss: number;
+  peakMemoryMb: number;
+  versions: Record<string, string>;
+}
+
+type Run = (arrays: Parameters<ReturnType<typeof eagerStep>>[0]) => number;
+
+let run: Run;
+let size: StepSize;
+let versions: Record<string, string>;
+
+process.on("message", async (order: StepOrder) => {
+  if ("end" in order) return process.disconnect();
+  let milliseconds: number;
+  let loss = Number.NaN;
+  if ("prepare" in order) {
+    size = order.size;
+    const { tensorflow, tfjs, node } = await loadEngine();
+    versions = { tensorflow, tfjs, node };
+    const options = describe(size);
+    const began = performance.now();
+    run = make(order.prepare, options);
+    milliseconds = performance.now() - began;
+  } else {
+    const batch = batchOf(order.step, size);
+    const began = performance.now();
+    loss = run(batch);
+    milliseconds = performance.now() - began;
+  }
+  const peakMemoryMb = process.resourceUsage().maxRSS / 1024;
+  process.send?.({ milliseconds, loss, peakMemoryMb, versions } satisfies StepAnswer);
+});
+
+function describe({ blocks, width, classes, batch, resolution }: StepSize) {
+  const model = { blocks, width, classes };
+  return updateStep({
+    model,
+    weights: initBit(model, noise),
+    resolution,
+    batch,
+    teaching: "logits",
+    temperature: 1,
+    optimizer: { learningRate: 1e-4, weightDecay: 1e-4, clip: 1, firstMoment: "float32" },
+  });
+}
+
+function make(side: StepSide, options: ReturnType<typeof describe>): Run {
+  if (side === "eager") {
+    const step = eagerStep(options);
+    return (arrays) => step(arrays).loss as number;
+  }
+  const captured = captureStep(options);
+  return (arrays) => captured.run(arrays).loss?.[0] as number;
+}
+
+function batchOf(step: number, { batch, resolution, classes }: StepSize) {
+  return {
+    images: noiseBytes(`images ${step}`, batch * resolution * resolution * 3),
+    targets: noise(`targets ${step}`, batch * classes),
+    step: Float32Array.of(step + 1),
+    multiplier: Float32Array.of(1),
+  };
+}
