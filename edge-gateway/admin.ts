@@ -1,14 +1,14 @@
 import { WireError } from "@funmatch/wire";
 import { Hono } from "hono";
-import { z } from "zod";
-import { administer, forgetCallers, type GatewayEnv, hashKey, newKey, TEAM } from "./auth.ts";
+import * as z from "zod";
+import { administer, forgetCallers, type GatewayEnv, hashKey, MODEL, newKey, TEAM } from "./auth.ts";
 import { type KeyRecord, SCOPES } from "./platform.ts";
 
 const newKeySchema = z.strictObject({
   team: z.string().regex(TEAM, "must be 1 to 40 of a-z, 0-9 and -"),
   scopes: z.array(z.enum(SCOPES)).min(1),
   /** Left out: all models, also those that come later. */
-  models: z.array(z.string().min(1)).min(1).optional(),
+  models: z.array(z.string().regex(MODEL, "must be the name of a model")).min(1).optional(),
 });
 
 /**

@@ -12,6 +12,9 @@ export interface GatewayEnv {
   Variables: { requestId: string; caller: Caller };
 }
 
+/** What a model may be called. It becomes part of the teacher's address, so "..", say, is none. */
+export const MODEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
 /** Team names are part of keys and of cache entries, so they hold neither `_` nor `/`. */
 export const TEAM = /^[a-z0-9-]{1,40}$/;
 const KEY = /^fm_[a-z0-9-]{1,40}_[0-9a-f]{64}$/;
@@ -90,8 +93,9 @@ export function mayAsk(caller: Caller, model: string): boolean {
   return caller.models === null || caller.models.includes(model);
 }
 
-/** @throws WireError `forbidden` unless the caller's key may ask this model */
+/** @throws WireError `unknown_model` if no model can be called that, `forbidden` unless the caller's key may ask it */
 export function requireModel(caller: Caller, model: string): void {
+  if (!MODEL.test(model)) throw new WireError("unknown_model", `no model is called ${JSON.stringify(model)}`);
   if (!mayAsk(caller, model)) throw new WireError("forbidden", `this key may not ask the model ${model}`);
 }
 

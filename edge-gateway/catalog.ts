@@ -1,6 +1,6 @@
 import { type Limits, limitsSchema, modelListSchema, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import type { z } from "zod";
+import type * as z from "zod";
 import { type GatewayEnv, mayAsk, requireModel } from "./auth.ts";
 import { LONGEST_MS, startDeadline } from "./deadline.ts";
 import { askTeacher, send } from "./teacher.ts";
@@ -15,7 +15,7 @@ export async function listModels(c: Context<GatewayEnv>): Promise<Response> {
 export async function showModel(c: Context<GatewayEnv, "/v1/models/:model">): Promise<Response> {
   const model = c.req.param("model");
   requireModel(c.var.caller, model);
-  const card = await ask(c, `/v1/models/${encodeURIComponent(model)}`);
+  const card = await ask(c, `/v1/models/${model}`);
   return new Response(card.body, {
     headers: { "content-type": "application/json", "cache-control": "no-store" },
   });

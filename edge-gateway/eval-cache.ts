@@ -68,9 +68,7 @@ async function askAndStore(
 /** An entry belongs to one team. No part of its key holds a slash. */
 function entryKey(c: Context<GatewayEnv>, call: LogitsCall, version: string, digest: string): string {
   const { dtype, shape } = call.incoming.head;
-  return [c.var.caller.team, encodeURIComponent(call.model), version, dtype, shape.join("x"), digest].join(
-    "/",
-  );
+  return [c.var.caller.team, call.model, version, dtype, shape.join("x"), digest].join("/");
 }
 
 /** What is stored is answered for a month: it must be what it says it is. */

@@ -38,7 +38,7 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
     await hearOut(incoming.rest);
     throw refusal;
   }
-  const cardPath = `/v1/models/${encodeURIComponent(model)}`;
+  const cardPath = `/v1/models/${model}`;
   const call = { model, path: `${cardPath}/logits`, cardPath, pin, deadline, incoming };
   const lookedUp =
     incoming.head.purpose === "eval" &&

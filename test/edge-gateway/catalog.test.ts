@@ -26,6 +26,16 @@ describe("what the gateway tells", () => {
     expect(await problem(none)).toMatchObject({ status: 404, code: "unknown_model" });
   });
 
+  test("a name that leads elsewhere is no model's", async () => {
+    for (const name of ["%2e%2e", "..%2flimits", "a%20b", "-", "x".repeat(101)]) {
+      const request = { headers: bearer(key) };
+      expect((await ask(`/v1/models/${name}`, request)).status, name).toBe(404);
+      expect((await ask(`/v1/models/${name}/logits`, { ...request, method: "POST", body: "x" })).status).toBe(
+        404,
+      );
+    }
+  });
+
   test("limits are the smallest on the way", async () => {
     const limits = async (changed: Record<string, string>) => {
       const request = new Request(`${GATEWAY}/v1/limits`, { headers: bearer(key) });
