@@ -2,11 +2,12 @@
  * One side of `bench/step`, in a process of its own so that its peak memory is its own. The parent says when to run
  * a step; the answer says how long it took and what the loss was.
  */
-import { captureStep, loadEngine } from "@funmatch/engine";
+import { type Arrays, type CaptureOptions, captureStep, loadEngine } from "@funmatch/engine";
 import { initBit } from "@funmatch/models";
-import { updateStep } from "../student-trainer/learn/step.ts";
+import { type UpdateOptions, updateStep } from "../student-trainer/learn/step.ts";
 import { eagerStep } from "./eager.ts";
 import { noise, noiseBytes } from "./noise.ts";
+import { plainBit } from "./plain-bit.ts";
 
 export interface StepSize {
   blocks: number[];
@@ -16,7 +17,8 @@ export interface StepSize {
   resolution: number;
 }
 
-export type StepSide = "captured" | "eager";
+/** Our captured step; tfjs-node with a network in its users' own words; tfjs-node with our network. */
+export type StepSide = "captured" | "plain" | "eager";
 
 /** From the parent: make the step ready, run step number `step`, or tell the peak memory. */
 export type StepOrder = { prepare: StepSide; size: StepSize } | { step: number } | { end: true };
@@ -28,7 +30,7 @@ export interface StepAnswer {
   versions: Record<string, string>;
 }
 
-type Run = (arrays: Parameters<ReturnType<typeof eagerStep>>[0]) => number;
+type Run = (arrays: Arrays) => number;
 
 let run: Run;
 let size: StepSize;
@@ -42,7 +44,7 @@ process.on("message", async (order: StepOrder) => {
     size = order.size;
     const { tensorflow, tfjs, node } = await loadEngine();
     versions = { tensorflow, tfjs, node };
-    const options = describe(size);
+    const options = describe(order.prepare, size);
     const began = performance.now();
     run = make(order.prepare, options);
     milliseconds = performance.now() - began;
@@ -56,9 +58,9 @@ process.on("message", async (order: StepOrder) => {
   process.send?.({ milliseconds, loss, peakMemoryMb, versions } satisfies StepAnswer);
 });
 
-function describe({ blocks, width, classes, batch, resolution }: StepSize) {
+function describe(side: StepSide, { blocks, width, classes, batch, resolution }: StepSize): CaptureOptions {
   const model = { blocks, width, classes };
-  return updateStep({
+  const options: UpdateOptions = {
     model,
     weights: initBit(model, noise),
     resolution,
@@ -66,11 +68,12 @@ function describe({ blocks, width, classes, batch, resolution }: StepSize) {
     teaching: "logits",
     temperature: 1,
     optimizer: { learningRate: 1e-4, weightDecay: 1e-4, clip: 1, firstMoment: "float32" },
-  });
+  };
+  return side === "plain" ? updateStep(options, plainBit(model)) : updateStep(options);
 }
 
-function make(side: StepSide, options: ReturnType<typeof describe>): Run {
-  if (side === "eager") {
+function make(side: StepSide, options: CaptureOptions): Run {
+  if (side !== "captured") {
     const step = eagerStep(options);
     return (arrays) => step(arrays).loss as number;
   }

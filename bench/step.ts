@@ -16,51 +16,69 @@ export const step: Benchmark = {
   async run({ tiny }) {
     const size = tiny ? TINY : R50;
     const name = tiny ? "BiT tiny, 32 px, batch 2" : "BiT-R50, 128 px, batch 16, 1000 classes";
-    const ours = await prepare("captured", size);
-    const eager = await prepare("eager", size);
-    const turns: [StepAnswer, StepAnswer][] = [];
-    // turn about, so that whatever else the machine does falls on both
+    const sides: Side[] = [];
+    for (const [side, label] of SIDES) sides.push(await prepare(side, label, size));
+    // turn about, so that whatever else the machine does falls on all
     for (let number = 0; number < (tiny ? WARM_UP + 2 : 20); number++) {
-      turns.push([await ask(ours.child, { step: number }), await ask(eager.child, { step: number })]);
+      for (const side of sides) side.answers.push(await ask(side.child, { step: number }));
     }
-    for (const { child } of [ours, eager]) child.send({ end: true } satisfies StepOrder);
-    const row = compare(name, turns, ours.answer.milliseconds);
-    if (!tiny) writeResults(step.name, ours.answer.versions, [row]);
+    for (const { child } of sides) child.send({ end: true } satisfies StepOrder);
+    const row = compare(name, sides[0] as Side, sides.slice(1));
+    if (!tiny) writeResults(step.name, (sides[0] as Side).prepared.versions, [row]);
     return [row];
   },
 };
 
-function compare(name: string, turns: [StepAnswer, StepAnswer][], captureMilliseconds: number): Row {
-  const timed = turns.slice(WARM_UP);
-  const ours = timed.map(([answer]) => answer.milliseconds);
-  const eager = timed.map(([, answer]) => answer.milliseconds);
-  const peers = { "tfjs-node eager": median(eager) };
-  const [lastOurs, lastEager] = turns.at(-1) as [StepAnswer, StepAnswer];
+const SIDES: [StepSide, string][] = [
+  ["captured", "ours"],
+  ["plain", "tfjs-node eager"],
+  ["eager", "tfjs-node eager, our network"],
+];
+
+interface Side {
+  label: string;
+  child: ChildProcess;
+  prepared: StepAnswer;
+  answers: StepAnswer[];
+}
+
+function compare(name: string, ours: Side, others: Side[]): Row {
+  const peers = Object.fromEntries(others.map((side) => [side.label, median(times(side))]));
+  const details: Row["details"] = {
+    "steps timed": times(ours).length,
+    "capture and load, ms": ours.prepared.milliseconds,
+  };
+  for (const peer of others)
+    details[`times faster than ${peer.label}`] = (peers[peer.label] as number) / median(times(ours));
+  for (const side of [ours, ...others]) {
+    details[`${side.label}: fastest to slowest, ms`] = spread(times(side));
+    details[`${side.label}: peak memory, MB`] = side.answers.at(-1)?.peakMemoryMb as number;
+  }
+  for (const peer of others) {
+    details[`first ${peer.answers.length} losses, largest relative difference to ${peer.label}`] = Math.max(
+      ...peer.answers.map(
+        ({ loss }, i) => Math.abs((ours.answers[i] as StepAnswer).loss - loss) / Math.abs(loss),
+      ),
+    );
+  }
   return {
     name,
     dtype: "float32",
     unit: "ms",
-    ours: median(ours),
+    ours: median(times(ours)),
     peers,
-    ratio: ratioOfTimes(median(ours), peers),
-    details: {
-      "steps timed": timed.length,
-      "ours, fastest and slowest (ms)": spread(ours),
-      "eager, fastest and slowest (ms)": spread(eager),
-      "capture and load (ms)": captureMilliseconds,
-      "peak memory, ours (MB)": lastOurs.peakMemoryMb,
-      "peak memory, eager (MB)": lastEager.peakMemoryMb,
-      "largest relative difference of a loss": Math.max(
-        ...turns.map(([a, b]) => Math.abs(a.loss - b.loss) / Math.abs(b.loss)),
-      ),
-      "losses compared": turns.length,
-    },
+    ratio: ratioOfTimes(median(times(ours)), peers),
+    details,
   };
 }
 
-async function prepare(side: StepSide, size: StepSize): Promise<{ child: ChildProcess; answer: StepAnswer }> {
+function times(side: Side): number[] {
+  return side.answers.slice(WARM_UP).map((answer) => answer.milliseconds);
+}
+
+async function prepare(side: StepSide, label: string, size: StepSize): Promise<Side> {
   const child = fork(new URL("./step-runner.ts", import.meta.url));
-  return { child, answer: await ask(child, { prepare: side, size }) };
+  return { label, child, prepared: await ask(child, { prepare: side, size }), answers: [] };
 }
 
 async function ask(child: ChildProcess, order: StepOrder): Promise<StepAnswer> {

@@ -7,6 +7,9 @@ import { klDistance, labelLoss } from "./distance.ts";
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
 
+/** A network as a function of its parameters and of images [N,H,W,3] in its value range. */
+export type Network = (params: Record<string, tf.Tensor>, x: tf.Tensor4D) => { logits: tf.Tensor2D };
+
 export interface UpdateOptions {
   model: BitConfig;
   weights: Weights;
@@ -25,9 +28,8 @@ export interface UpdateOptions {
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
  * State: `params/<name>`, `mu/<name>`, `nu/<name>`.
  */
-export function updateStep(o: UpdateOptions): CaptureOptions {
+export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): CaptureOptions {
   const names = Object.keys(o.weights).sort();
-  const network = bit(o.model);
   const image = [o.batch, o.resolution, o.resolution, 3];
   return {
     inputs: {
