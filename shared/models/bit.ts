@@ -45,9 +45,20 @@ export function bit(config: BitConfig): (params: Parameters, x: tf.Tensor4D) => 
   };
 }
 
-/** Pixels 0..255 to the range a network was trained in, as big_vision's `value_range`. */
+/** Pixels 0..255 to the range a network was trained in, as big_vision's `value_range`, to the last bit. */
 export function valueRange(pixels: tf.Tensor4D, [low, high]: readonly [number, number]): tf.Tensor4D {
-  return tf.add(tf.mul(tf.div(pixels, 255), high - low), low);
+  return tf.add(tf.mul(over255(pixels), high - low), low);
+}
+
+/**
+ * x / 255 as a division rounds it. TensorFlow's graph optimizer turns a division by a constant into a multiplication
+ * by its rounded reciprocal, which is one bit off for half of the pixel values, enough to send a training run down
+ * another path than the paper's code. So this multiplies, and mends by the remainder x - 255 q, which 256 q keeps exact.
+ */
+function over255(x: tf.Tensor4D): tf.Tensor4D {
+  const q = tf.mul(x, 1 / 255);
+  const remainder = tf.add(tf.sub(x, tf.mul(q, 256)), q);
+  return tf.add(q, tf.mul(remainder, 1 / 255));
 }
 
 function root(params: Parameters, x: tf.Tensor4D): tf.Tensor4D {

@@ -50,8 +50,9 @@ export function logSoftmaxDistance(student: tf.Tensor2D, teacher: tf.Tensor2D): 
  */
 export function hardDistance(student: tf.Tensor2D, teacher: tf.Tensor2D, smoothing: number): tf.Tensor1D {
   const classes = teacher.shape[1];
-  const first = tf.oneHot(tf.argMax(teacher, 1), classes, 1 - smoothing, smoothing / (classes - 1));
-  return labelLoss(student, tf.cast(first, "float32") as tf.Tensor2D);
+  const first = tf.cast(tf.oneHot(tf.argMax(teacher, 1), classes), "float32");
+  const others = smoothing / (classes - 1);
+  return labelLoss(student, tf.add(tf.mul(first, 1 - smoothing - others), others) as tf.Tensor2D);
 }
 
 /** 1 where the teacher's first choice is among the student's first `k`, else 0, per example; int32. */
