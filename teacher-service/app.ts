@@ -27,12 +27,14 @@ export function createApp(service: Service): Hono<Env> {
     c.set("requestId", given !== undefined && isRequestId(given) ? given : randomUUID());
     await next();
     c.header(HEADERS.requestId, c.var.requestId);
+    if (service.draining) c.header("connection", "close");
   });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     const models = Object.fromEntries([...service.models].map(([id, model]) => [id, model.card().state]));
-    const ready = !service.draining && Object.values(models).every((state) => state === "ready");
+    const states = Object.values(models);
+    const ready = !service.draining && !states.includes("loading") && states.includes("ready");
     return c.json({ ready, draining: service.draining, models }, ready ? 200 : 503);
   });
   app.get("/metrics", async (c) =>
@@ -62,7 +64,13 @@ export function createApp(service: Service): Hono<Env> {
   });
   app.onError((error, c) => {
     if (error instanceof WireError) {
+      service.metrics.refused(error.code);
       const unauthenticated = error.code === "unauthenticated";
+      if (unauthenticated)
+        service.log.info(
+          { requestId: c.var.requestId, path: c.req.path, detail: error.detail },
+          "unauthenticated",
+        );
       return problemResponse(error, unauthenticated ? { "www-authenticate": "Bearer" } : {});
     }
     if (!(error instanceof ClientGone))

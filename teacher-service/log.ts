@@ -3,5 +3,16 @@ import type { TeacherConfig } from "./config.ts";
 
 /** JSON lines on stdout. Nobody hands it secrets or image bytes: only named fields are logged. */
 export function openLog(level: TeacherConfig["logLevel"]): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  // Written in the background, so that a slow reader of stdout does not stop the sockets. pino's `flush` only waits
+  // where there is a least length to write.
+  const stdout = pino.destination({ fd: 1, sync: false, minLength: 1 });
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stdout);
+}
+
+/**
+ * Waits until every line is written. To be called before the process exits: at the exit itself pino would write
+ * them synchronously, and for ever if whoever read stdout is gone.
+ */
+export function flushed(log: Logger): Promise<void> {
+  return new Promise((resolve) => log.flush(() => resolve()));
 }

@@ -25,7 +25,7 @@ interface Trace {
 /** `POST /v1/models/{model}/logits`, counted and logged whatever becomes of it. */
 export async function logits(c: Context<Env>, service: Service): Promise<Response> {
   const trace: Trace = { model: "unknown", purpose: "unknown" };
-  const report = (code: string, status: number) => {
+  const report = (code: string, status: number, detail?: string) => {
     const { answer, ...known } = trace;
     service.metrics.request({ model: known.model, purpose: known.purpose, code });
     service.log.info(
@@ -35,6 +35,7 @@ export async function logits(c: Context<Env>, service: Service): Promise<Respons
         ...known,
         status,
         code,
+        detail,
         queueMs: answer && Math.round(answer.queueSeconds * 1000),
         computeMs: answer && Math.round(answer.computeSeconds * 1000),
         totalMs: Math.round(performance.now() - c.var.arrived),
@@ -52,7 +53,7 @@ export async function logits(c: Context<Env>, service: Service): Promise<Respons
       report("client_gone", 0);
       throw new ClientGone();
     }
-    if (error instanceof WireError) report(error.code, error.status);
+    if (error instanceof WireError) report(error.code, error.status, error.detail);
     else report("internal", 500);
     throw error;
   }

@@ -1,4 +1,4 @@
-import type { Purpose } from "@funmatch/wire";
+import type { ProblemCode, Purpose } from "@funmatch/wire";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Answer } from "./batch.ts";
 
@@ -9,6 +9,8 @@ export interface Metrics {
   answered(o: { model: string; purpose: Purpose; images: number; bytes: number; answer: Answer }): void;
   pass(o: { model: string; images: number; size: number; seconds: number }): void;
   hangUp(model: string): void;
+  /** Any request, to whatever address, that was answered with a problem. */
+  refused(code: ProblemCode): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -72,6 +74,12 @@ export function openMetrics(held: { bytes: () => number; waiting: () => Record<s
     labelNames: ["model"] as const,
     registers,
   });
+  const refusals = new Counter({
+    name: "funmatch_refusals_total",
+    help: "Requests to any address that were refused, by the problem's code",
+    labelNames: ["code"] as const,
+    registers,
+  });
   new Gauge({
     name: "funmatch_held_bytes",
     help: "Image bytes arriving, waiting and being computed",
@@ -102,6 +110,7 @@ export function openMetrics(held: { bytes: () => number; waiting: () => Record<s
       computeSeconds.observe({ model }, seconds);
     },
     hangUp: (model) => hangUps.inc({ model }),
+    refused: (code) => refusals.inc({ code }),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

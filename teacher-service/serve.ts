@@ -2,12 +2,12 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
 import { UserError } from "@funmatch/config";
-import { createAdaptorServer } from "@hono/node-server";
+import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createApp } from "./app.ts";
 import { openAuth } from "./auth.ts";
 import { openSecrets, type TeacherConfig } from "./config.ts";
-import { openLog } from "./log.ts";
+import { flushed, openLog } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import { type Model, openModel } from "./model.ts";
 import { hasUnreadBody, refuse } from "./refusal.ts";
@@ -42,6 +42,15 @@ export async function serve(written: TeacherConfig): Promise<number> {
     draining: false,
   };
 
+  try {
+    return await run(service, models, config);
+  } finally {
+    await flushed(log);
+  }
+}
+
+async function run(service: Service, models: Map<string, Model>, config: TeacherConfig): Promise<number> {
+  const { log, metrics } = service;
   const server = createServer(service);
   const url = await listen(server, config.listen);
   log.info({ url }, "listening");
@@ -66,10 +75,10 @@ function createServer(service: Service): Server {
     // The bodies of refused requests are read by `refuse`, which reads less of them.
     autoCleanupIncoming: false,
     fetch: async (request, env) => {
-      const { incoming, outgoing } = env as typeof env & { incoming: import("node:http").IncomingMessage };
+      const { incoming, outgoing } = env as HttpBindings; // this server speaks no HTTP/2
       const response = await app.fetch(request, env);
       if (!hasUnreadBody(incoming) || outgoing.destroyed) return response;
-      await refuse(incoming, outgoing as import("node:http").ServerResponse, response);
+      await refuse(incoming, outgoing, response);
       return RESPONSE_ALREADY_SENT;
     },
     serverOptions: { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 65_000 },
@@ -113,17 +122,14 @@ async function someModel(models: ReadonlyMap<string, Model>, log: Service["log"]
   if (failures.length === models.size) throw new UserError(failures.join("; "));
 }
 
-/** The first SIGTERM or SIGINT; a second one ends the process at once. */
+/** The first SIGTERM or SIGINT; a second one ends the process at once, as if nobody had listened. */
 function stopSignal(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  let asked = false;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      if (asked) process.exit(1);
-      asked = true;
-      resolve(signal);
-    });
-  }
+  const heard = (signal: NodeJS.Signals) => {
+    process.off("SIGTERM", heard).off("SIGINT", heard);
+    resolve(signal);
+  };
+  process.on("SIGTERM", heard).on("SIGINT", heard);
   return promise;
 }
 
@@ -135,5 +141,10 @@ async function drain(server: Server, seconds: number): Promise<boolean> {
     server.closeAllConnections();
   }, seconds * 1000);
   server.close(() => resolve(true));
-  return promise.finally(() => clearTimeout(timer));
+  // Connections whose answer was already under way were not told to close; they end as soon as they are idle.
+  const idle = setInterval(() => server.closeIdleConnections(), 100);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    clearInterval(idle);
+  });
 }

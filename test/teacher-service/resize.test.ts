@@ -17,7 +17,9 @@ test.each([
   const ours = new Float32Array(size * size * 3 + 1);
   resizeBilinear(pixels, [height, width, 3], size, ours, 1);
   const theirs = tf.tidy(() =>
-    tf.image.resizeBilinear(tf.tensor3d(pixels, [height, width, 3]), [size, size], false, true).dataSync(),
+    tf.image
+      .resizeBilinear(tf.tensor3d(pixels, [height, width, 3]), [size, size], false, true)
+      .dataSync<"float32">(),
   );
   const error = theirs.reduce((most, value, i) => Math.max(most, Math.abs(value - ours[i + 1]!)), 0);
   expect(error).toBeLessThan(1e-3); // pixel units; TensorFlow computes the places in float32

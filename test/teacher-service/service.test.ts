@@ -240,7 +240,8 @@ describe("what the service tells of itself", () => {
     expect((await get("/readyz", {})).status).toBe(200);
     const metrics = await (await get("/metrics", {})).text();
     expect(metrics).toMatch(/funmatch_requests_total\{model="tiny",purpose="train",code="ok"\} \d+/);
-    expect(metrics).toContain('code="digest_mismatch"');
+    expect(metrics).toContain('funmatch_refusals_total{code="digest_mismatch"} 1');
+    expect(metrics).toContain('funmatch_refusals_total{code="unauthenticated"}');
   });
 });
 
