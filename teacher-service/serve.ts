@@ -53,7 +53,8 @@ async function run(service: Service, models: Map<string, Model>, config: Teacher
   const { log, metrics } = service;
   const server = createServer(service);
   const url = await listen(server, config.listen);
-  log.info({ url }, "listening");
+  // Told at every log level: with port 0 nobody could know otherwise.
+  log.child({}, { level: "info" }).info({ url }, "listening");
   const stop = stopSignal();
 
   useThreads(config);
