@@ -8,10 +8,11 @@
  * Plain JavaScript, because the Node that begins may be 20. With nothing to do, 1 and 2 take a few milliseconds.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { delimiter, dirname, join, relative } from "node:path";
 
 const ROOT = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
+const MODULES = join(ROOT, "node_modules");
 const OLDEST_NODE = 20;
 const NODE = 24;
 
@@ -31,7 +32,7 @@ if (args.length > 0) await run(node, args);
 /** True if what npm says it installed is what the lock asks for, entry by entry. */
 function dependenciesInstalled() {
   const asked = packages(join(ROOT, "package-lock.json"));
-  const installed = packages(join(ROOT, "node_modules", ".package-lock.json"));
+  const installed = packages(join(MODULES, ".package-lock.json"));
   if (asked === undefined || installed === undefined) return false;
   return Object.entries(asked).every(([path, entry]) => {
     if (!path.includes("node_modules/")) return true;
@@ -72,21 +73,29 @@ async function installDependencies() {
 
 /** npm must not run by the Node that it is about to delete and bring again. */
 function pathWithoutOurs() {
-  const ours = join(ROOT, "node_modules");
   return (process.env.PATH ?? "")
     .split(delimiter)
-    .filter((directory) => !directory.startsWith(ours))
+    .filter((directory) => !directory.startsWith(MODULES))
     .join(delimiter);
 }
 
 function newEnoughNode() {
   if (nodeMajor >= NODE) return process.execPath;
-  const brought = join(ROOT, "node_modules", ".bin", "node");
-  if (existsSync(brought) && spawnSync(brought, ["--version"]).status === 0) return brought;
+  const brought = join(MODULES, `node-linux-${process.arch}`, "bin", "node");
+  if (process.platform === "linux" && spawnSync(brought, ["--version"]).status === 0) {
+    linkNode(brought);
+    return brought;
+  }
   return fail(
     `Node ${NODE} or newer is needed, and this is ${process.version}: the project brings its own on Linux with glibc; ` +
       "here, install one from https://nodejs.org",
   );
+}
+
+/** npx runs our commands by `node_modules/.bin/node`. npm 10 deletes that link with the package for the other processor. */
+function linkNode(brought) {
+  const link = join(MODULES, ".bin", "node");
+  if (!existsSync(link)) symlinkSync(relative(dirname(link), brought), link);
 }
 
 async function installEngine() {
