@@ -8,7 +8,7 @@
  * Plain JavaScript, because the Node that begins may be 20. With nothing to do, 1 and 2 take a few milliseconds.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { delimiter, dirname, join, relative } from "node:path";
 
 const ROOT = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
@@ -95,7 +95,9 @@ function newEnoughNode() {
 /** npx runs our commands by `node_modules/.bin/node`. npm 10 deletes that link with the package for the other processor. */
 function linkNode(brought) {
   const link = join(MODULES, ".bin", "node");
-  if (!existsSync(link)) symlinkSync(relative(dirname(link), brought), link);
+  if (existsSync(link)) return;
+  rmSync(link, { force: true }); // one that leads nowhere
+  symlinkSync(relative(dirname(link), brought), link);
 }
 
 async function installEngine() {
