@@ -82,9 +82,9 @@ function requireBinding(place: EnginePlace): TFJSBinding {
   }
 }
 
-/** tfjs-node calls two functions of `node:util` that newer Node versions no longer have. */
+/** tfjs-node calls two functions of `node:util` that newer Node versions no longer have, or warn of (DEP0044). */
 function restoreUtil(): void {
   const util = require("node:util") as Record<string, unknown>;
   util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
-  util.isArray ??= Array.isArray;
+  util.isArray = Array.isArray;
 }

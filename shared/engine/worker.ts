@@ -24,6 +24,8 @@ export interface EngineWorker<Api> {
   ): Promise<Method<Api, M>["result"]>;
   /** Ends the thread, after the native call that it may be in; calls without an answer reject. */
   terminate(): Promise<void>;
+  /** Resolves when the thread has ended, with the reason: `terminate`, or a crash. */
+  readonly ended: Promise<Error>;
 }
 
 interface Waiting {
@@ -42,16 +44,18 @@ export async function spawnEngineWorker<Api>(module: URL, init: unknown): Promis
   const start: WorkerStart = { module: module.href, init };
   const worker = new Worker(new URL("./worker-entry.ts", import.meta.url), { workerData: start });
   const waiting = new Map<number, Waiting>();
-  let ended: Error | undefined;
+  const ended = Promise.withResolvers<Error>();
+  let reason: Error | undefined;
   const end = (error: Error): void => {
-    ended ??= error;
-    for (const { reject } of waiting.values()) reject(ended);
+    reason ??= error;
+    ended.resolve(reason);
+    for (const { reject } of waiting.values()) reject(reason);
     waiting.clear();
   };
   const answered = (id: number): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      if (ended === undefined) waiting.set(id, { resolve, reject });
-      else reject(ended);
+      if (reason === undefined) waiting.set(id, { resolve, reject });
+      else reject(reason);
     });
   worker.on("message", (answer: WorkerAnswer) => {
     const call = waiting.get(answer.id);
@@ -69,16 +73,17 @@ export async function spawnEngineWorker<Api>(module: URL, init: unknown): Promis
     throw error;
   }
   return {
-    call(method, payload, transfer) {
+    async call(method, payload, transfer) {
       lastId += 1;
-      const answer = answered(lastId);
-      if (ended === undefined)
-        worker.postMessage({ id: lastId, method, payload } satisfies WorkerCall, transfer);
-      return answer as Promise<never>;
+      const call: WorkerCall = { id: lastId, method, payload };
+      // Before anything waits for an answer: a payload that cannot be copied makes this throw.
+      if (reason === undefined) worker.postMessage(call, transfer);
+      return answered(call.id) as Promise<never>;
     },
     async terminate() {
       end(new Error("the engine worker was terminated"));
       await worker.terminate();
     },
+    ended: ended.promise,
   };
 }

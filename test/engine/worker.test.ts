@@ -59,6 +59,15 @@ describe("an engine worker", () => {
     await expect(worker.call("fail", "uncloneable")).rejects.toMatchObject({ name: "DataCloneError" });
     expect(await worker.call("work", 1)).toBeGreaterThan(0);
   });
+
+  test("a payload that no thread can be given rejects its call, and only that", async () => {
+    const other = await spawnEngineWorker<Stepper>(module, { size: 8 });
+    const call = () => other.call("sum", (() => 1) as never);
+    await expect(call()).rejects.toMatchObject({ name: "DataCloneError" });
+    expect(await other.call("work", 1)).toBeGreaterThan(0);
+    // An answer that were still waited for would now be a rejection that nobody handles.
+    await other.terminate();
+  });
 });
 
 describe("the end of an engine worker", () => {
@@ -71,6 +80,7 @@ describe("the end of an engine worker", () => {
     for (const call of await Promise.allSettled(calls))
       expect(call).toMatchObject({ status: "rejected", reason: { message: expect.stringMatching(message) } });
     await expect(worker.call("work", 1)).rejects.toThrow(message);
+    expect((await worker.ended).message).toMatch(message);
     await worker.terminate();
   });
 
