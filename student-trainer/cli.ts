@@ -14,9 +14,14 @@ const program = new Command("funmatch").description(
 program
   .command("train")
   .argument("<config>", "YAML file of the run")
-  .option("--set <key=value...>", "override a key of the config, such as batch=64")
+  .option(
+    "--set <key=value>",
+    "override a key of the config, such as batch=64; may be given again",
+    (set: string, before: string[]) => [...before, set],
+    [],
+  )
   .description("train a student; an interrupted run goes on where it stopped")
-  .action(async (path: string, options: { set?: string[] }) => {
+  .action(async (path: string, options: { set: string[] }) => {
     const config = readTrainConfig(path, options.set);
     const { train } = await import("./learn/train.ts");
     await train(config, { signal: interrupt() });

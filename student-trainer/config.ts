@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { teacherAddress } from "./teach/address.ts";
 
 const count = z.int().positive();
 
@@ -17,10 +18,7 @@ const source = z.union([
 ]);
 
 const teacher = z.strictObject({
-  url: z.url({
-    protocol: /^https?$/,
-    error: "expected a URL such as https://gateway.example/v1/models/prof",
-  }),
+  url: z.string(),
   key: z.string().optional(),
   version: z
     .string()
@@ -30,9 +28,9 @@ const teacher = z.strictObject({
 
 const student = z.strictObject({
   model: z.literal("bit"),
-  depth: z.union([z.literal(26), z.literal(50), z.literal(101), z.literal(152), z.literal(200)]).optional(),
+  depth: z.literal([26, 50, 101, 152, 200]).optional(),
   blocks: z.array(count).min(1).max(8).optional(),
-  width: z.number().positive().default(1),
+  width: z.number().positive().multipleOf(0.5).default(1),
   resolution: z.int().min(8).max(1024),
   init: z.string().optional(),
 });
@@ -93,6 +91,13 @@ const trainSchema = z.strictObject({
   workers: z.int().min(1).max(256).default(Math.min(8, availableParallelism())),
 });
 
+/** Keys of which a config has one. */
+const EITHER = [
+  ["length.epochs", "length.steps"],
+  ["student.depth", "student.blocks"],
+  ...["train", "validation", "test"].map((split) => [`data.${split}.folder`, `data.${split}.fashion`]),
+];
+
 /** A run, as validated; all paths absolute. */
 export type TrainConfig = z.output<typeof trainSchema>;
 
@@ -102,7 +107,7 @@ export type TrainConfig = z.output<typeof trainSchema>;
  * @throws UserError when the file or an override is not valid
  */
 export function readTrainConfig(path: string, sets: string[] = []): TrainConfig {
-  const config = readConfig(trainSchema, path, sets);
+  const config = readConfig(trainSchema, path, sets, EITHER);
   const directory = dirname(resolve(path));
   const place = (relative: string) => resolvePath(directory, relative);
   for (const split of Object.values(config.data)) {
@@ -124,6 +129,7 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail("design labels teaches from labels: leave teachers out, or choose design funmatch");
   if (config.design !== "labels" && config.teachers.length === 0)
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
+  for (const { url } of config.teachers) teacherAddress(url);
   if ((config.student.depth === undefined) === (config.student.blocks === undefined))
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");
   if ((config.evaluate.resize ?? Number.POSITIVE_INFINITY) < config.student.resolution)

@@ -19,6 +19,7 @@ function explainIssue(schema: z.ZodType, issue: z.core.$ZodIssue, outer: Propert
     return issue.keys.map((key) => {
       const where = place ? `${place}.${key}` : key;
       if (known.length === 0) return `unknown key "${where}"`;
+      if (known.includes(key)) return `"${where}" cannot stand beside the other keys there`;
       const nearest = closest(key, known);
       return distance(key, nearest) <= Math.max(3, key.length / 2)
         ? `unknown key "${where}": did you mean "${nearest}"?`

@@ -24,7 +24,9 @@ export function teacherAddress(url: string): TeacherAddress {
   if (username || password)
     throw new UserError(`teacher at ${origin}: a URL carries no key; set key: "env:NAME" beside it`);
   const parts = /^(.*)\/v1\/models\/([^/]+)\/?$/.exec(pathname);
-  if (!parts || search || hash) throw new UserError(`teacher ${url}: ${expected}`);
+  // What follows the path may be a secret: it is not repeated.
+  if (!parts || search || hash)
+    throw new UserError(`teacher ${origin}${pathname}: ${expected}, nothing after it`);
   const [, prefix = "", model = ""] = parts;
   return { url: `${origin}${prefix}/v1/models/${model}`, origin, prefix, model };
 }

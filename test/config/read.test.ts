@@ -33,12 +33,22 @@ test.each([
   ["optimizer: { kind: adam, learningrate: 1 }", 'did you mean "learningRate"?'],
   ["teachers: [{ ulr: x }]", 'unknown key "teachers.0.ulr": did you mean "url"?'],
   ["length: { epoch: 3 }", 'did you mean "epochs"?'],
+  ["length: { epochs: 3, steps: 4 }", '"length.steps" cannot stand beside the other keys there'],
   ["batch: many", "batch: Invalid input: expected number"],
   ["- batch", "expected keys and values"],
   ["batch: [1", "not valid YAML"],
+  ["batch: *other", "not valid YAML"],
 ])("%s is refused with: %s", (text, message) => {
   expect(() => readConfig(schema, file(text))).toThrow(UserError);
   expect(() => readConfig(schema, file(text))).toThrow(message);
+});
+
+test("an override takes the place of what it excludes", () => {
+  const path = file("length: { epochs: 1000 }");
+  const either = [["length.epochs", "length.steps"]];
+  expect(readConfig(schema, path, ["length.steps=20"], either).length).toEqual({ steps: 20 });
+  expect(readConfig(schema, path, ["length.epochs=2"], either).length).toEqual({ epochs: 2 });
+  expect(readConfig(schema, file(""), ["length.steps=20"], either).length).toEqual({ steps: 20 });
 });
 
 test("a missing file and a malformed override say so", () => {

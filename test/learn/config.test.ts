@@ -1,0 +1,55 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readTrainConfig } from "funmatch/config";
+import { expect, test } from "vitest";
+import { stringify } from "yaml";
+
+/** The config of design.md, but for what is not built yet. */
+const example = {
+  run: "runs/clothing",
+  data: { train: { folder: "photos/train" }, validation: { folder: "photos/validation" } },
+  teachers: [{ url: "https://gateway.example/v1/models/prof", key: "env:FUNMATCH_KEY" }],
+  design: "funmatch",
+  student: { model: "bit", depth: 26, width: 0.5, resolution: 64 },
+  distance: { kind: "kl", temperature: 2 },
+  batch: 128,
+  length: { epochs: 1000 },
+  optimizer: { kind: "adam", learningRate: 3e-3, weightDecay: 1e-4, clip: 1 },
+  schedule: { decay: "cosine", warmupSteps: 100 },
+  compute: "float32",
+  evaluate: { everySteps: 200, splits: ["validation"] },
+  checkpoint: { everySteps: 200, keep: 2 },
+};
+
+function read(sets: string[] = []) {
+  const path = join(mkdtempSync(join(tmpdir(), "run-config-")), "run.yaml");
+  writeFileSync(path, stringify(example));
+  return { path, config: () => readTrainConfig(path, sets) };
+}
+
+test("paths are relative to the file", () => {
+  const { path, config } = read();
+  expect(config()).toMatchObject({
+    run: join(path, "../runs/clothing"),
+    data: { train: { folder: join(path, "../photos/train") } },
+  });
+});
+
+test("an override takes the place of the key that it excludes", () => {
+  expect(read(["length.steps=20"]).config().length).toEqual({ steps: 20 });
+  const { student } = read(["student.blocks=[1, 1]"]).config();
+  expect(student).toEqual({ model: "bit", blocks: [1, 1], width: 0.5, resolution: 64 });
+  expect(read(["data.train.fashion=train"]).config().data.train).toEqual({ fashion: "train" });
+});
+
+test.each([
+  ["teachers.0.url=prof", "expected a URL such as"],
+  ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
+  ["teachers.0.url=https://host/v1/models/prof?key=secret", "expected a URL such as"],
+  ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
+  ["student.depth=27", "expected one of 26|50|101|152|200"],
+  ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
+])("%s is refused with: %s", (set, message) => {
+  expect(read([set]).config).toThrow(message);
+});
