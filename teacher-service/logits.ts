@@ -68,7 +68,7 @@ async function answered(c: Context<Env>, service: Service, trace: Trace): Promis
   const deadline = openDeadline(c, service.limits.timeoutMs);
   let release = () => {};
   try {
-    const { version, classes } = model.requireReady();
+    const { version, classes, ask } = model.requireReady();
     checkPin(c.req.header(HEADERS.version), version);
     release = service.room.reserve(length, model.backlogSeconds);
     if (incoming.headers.expect !== undefined) outgoing.writeContinue();
@@ -79,7 +79,7 @@ async function answered(c: Context<Env>, service: Service, trace: Trace): Promis
       throw new WireError("digest_mismatch", `the images have ${digest}, the request says ${head.digest}`);
 
     const images = { dtype: head.dtype, shape: head.shape, data };
-    const answer = await model.ask(images, model.inputFor(head), head.purpose, deadline.signal);
+    const answer = await ask(images, model.inputFor(head), head.purpose, deadline.signal);
     trace.answer = answer;
     warnNonFinite(service, c.var.requestId, trace.model, answer.logits);
     service.metrics.answered({

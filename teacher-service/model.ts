@@ -1,7 +1,7 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
-import { type Card, type ImageDtype, type Purpose, WireError } from "@funmatch/wire";
+import { type Card, type ImageDtype, WireError } from "@funmatch/wire";
 import type { Logger } from "pino";
-import { type Answer, type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
+import { type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Facts, ModelApi, ModelInit } from "./model-worker.ts";
@@ -13,20 +13,25 @@ const CHANNELS = 3;
 export interface Model {
   card(): Card;
   /** @throws WireError `loading`, with progress and a guess at the time left, or `internal` when loading failed */
-  requireReady(): { version: string; classes: number };
+  requireReady(): ReadyModel;
   /**
    * The captured input that takes such images.
    *
    * @throws WireError `shape_mismatch` naming the shape that would be right
    */
   inputFor(images: Pick<Images, "dtype" | "shape">): ImageDtype;
-  /** Logits of images that {@link inputFor} took; see {@link Batcher.ask}. */
-  ask(images: Images, input: ImageDtype, purpose: Purpose, signal: AbortSignal): Promise<Answer>;
   backlogSeconds(): number;
   waitingRequests(): number;
-  /** Settles when the model is ready; rejects with what went wrong. */
+  /** Settles when the model is ready for the first time; rejects with what went wrong. */
   readonly loaded: Promise<void>;
-  close(): Promise<void>;
+}
+
+/** A model as it was loaded once: its answers are of this version, whatever is loaded after it. */
+export interface ReadyModel {
+  readonly version: string;
+  readonly classes: number;
+  /** Logits of images that {@link Model.inputFor} took; see {@link Batcher.ask}. */
+  readonly ask: Batcher["ask"];
 }
 
 type State =
@@ -36,7 +41,8 @@ type State =
 
 /**
  * Starts loading a model in a thread of its own: weights, one captured graph for each batch size and input dtype,
- * probes of their bit stability. After that no request triggers a capture.
+ * probes of their bit stability. After that no request triggers a capture. A thread that dies (out of memory, say)
+ * fails the requests it was computing and is replaced; until then the model is loading again.
  */
 export function openModel(
   id: string,
@@ -44,13 +50,31 @@ export function openModel(
   o: { batchSizes: readonly number[]; log: Logger; metrics?: Metrics },
 ): Model {
   let state: State = { at: "loading", progress: 0, since: performance.now() };
-  let worker: EngineWorker<ModelApi> | undefined;
   const { resolution, valueRange, resize } = config;
 
   async function load(): Promise<void> {
-    const started = performance.now();
     const init: ModelInit = { path: config.path, resolution, valueRange, resize };
-    worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init);
+    const worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init);
+    try {
+      await prepare(worker);
+    } catch (error) {
+      await worker.terminate();
+      throw error;
+    }
+    void worker.ended.then((error) => {
+      o.log.error({ model: id, err: error }, "model died, is loaded again");
+      state = { at: "loading", progress: 0, since: performance.now() };
+      load().catch(fail);
+    });
+  }
+
+  function fail(error: unknown): void {
+    state = { at: "failed" };
+    o.log.error({ model: id, err: error }, "model failed");
+  }
+
+  async function prepare(worker: EngineWorker<ModelApi>): Promise<void> {
+    const started = performance.now();
     const facts = await worker.call("facts", null);
     checkLabels(config, facts);
     const probes = [];
@@ -63,7 +87,7 @@ export function openModel(
     const batcher = openBatcher({
       sizes: usable.map(({ images, seconds }) => ({ images, seconds })),
       classes: facts.classes,
-      compute: (pass) => compute(pass, facts.classes),
+      compute: (pass) => compute(worker, pass, facts.classes),
     });
     const sizes = usable.map((probe) => probe.images);
     state = { at: "ready", facts, batcher, sizes, bitStable };
@@ -86,9 +110,9 @@ export function openModel(
       );
   }
 
-  async function compute(pass: Pass, classes: number): Promise<Float32Array> {
+  async function compute(worker: EngineWorker<ModelApi>, pass: Pass, classes: number): Promise<Float32Array> {
     const started = performance.now();
-    const logits = await worker!.call("compute", pass);
+    const logits = await worker.call("compute", pass);
     const seconds = (performance.now() - started) / 1000;
     const images = pass.slices.reduce((sum, slice) => sum + slice.count, 0);
     if (logits.length !== images * classes)
@@ -111,9 +135,8 @@ export function openModel(
     });
   }
 
-  const loaded = load().catch(async (error: unknown) => {
-    state = { at: "failed" };
-    await worker?.terminate();
+  const loaded = load().catch((error: unknown) => {
+    fail(error);
     throw error;
   });
   // Whoever opened the model may look at `loaded` later; until then a failure is no unhandled rejection.
@@ -121,7 +144,10 @@ export function openModel(
 
   return {
     card: () => cardOf(id, config, state, o.batchSizes),
-    requireReady: () => ({ version: ready().facts.version, classes: ready().facts.classes }),
+    requireReady() {
+      const { facts, batcher } = ready();
+      return { version: facts.version, classes: facts.classes, ask: batcher.ask };
+    },
     inputFor({ dtype, shape: [, height, width, channels] }) {
       const wanted = `[N,${resolution},${resolution},${CHANNELS}]`;
       const got = `images of [${height},${width},${channels}]`;
@@ -130,11 +156,9 @@ export function openModel(
       if (!resize) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
       return "float32";
     },
-    ask: (images, input, purpose, signal) => ready().batcher.ask(images, input, purpose, signal),
     backlogSeconds: () => (state.at === "ready" ? state.batcher.backlogSeconds() : 1),
     waitingRequests: () => (state.at === "ready" ? state.batcher.waitingRequests : 0),
     loaded,
-    close: async () => void (await worker?.terminate()),
   };
 }
 

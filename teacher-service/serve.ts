@@ -60,7 +60,7 @@ async function run(service: Service, models: Map<string, Model>, config: Teacher
   useThreads(config);
   for (const [id, model] of Object.entries(config.models))
     models.set(id, openModel(id, model, { batchSizes: config.batchSizes, log, metrics }));
-  await Promise.race([stop, someModel(models, log)]);
+  await Promise.race([stop, someModel(models)]);
   const signal = await stop;
 
   service.draining = true;
@@ -109,14 +109,13 @@ export function useThreads(config: TeacherConfig): void {
   process.env.TF_NUM_INTRAOP_THREADS = String(config.threads ?? availableParallelism());
 }
 
-/** Logs models that fail; rejects when none is left that could answer. */
-async function someModel(models: ReadonlyMap<string, Model>, log: Service["log"]): Promise<void> {
+/** Rejects when every model has failed to load. */
+async function someModel(models: ReadonlyMap<string, Model>): Promise<void> {
   const failures: string[] = [];
   await Promise.all(
     [...models].map(async ([id, model]) => {
       await model.loaded.catch((error: unknown) => {
         failures.push(`model ${id}: ${error instanceof Error ? error.message : String(error)}`);
-        log.error({ model: id, err: error }, "model failed");
       });
     }),
   );

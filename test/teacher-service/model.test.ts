@@ -1,0 +1,58 @@
+import { rmSync } from "node:fs";
+import type { Worker } from "node:worker_threads";
+import { expect, test } from "vitest";
+import { readTeacherConfig } from "../../teacher-service/config.ts";
+import { openLog } from "../../teacher-service/log.ts";
+import { openModel } from "../../teacher-service/model.ts";
+import { noise, writeTeacher } from "./tiny-teacher.ts";
+
+async function openTiny() {
+  const { configPath, weightsPath } = await writeTeacher({ batchSizes: [4] });
+  const config = readTeacherConfig(configPath).models.tiny!;
+  const threads: Worker[] = [];
+  const onThread = (thread: Worker) => void threads.push(thread);
+  process.on("worker", onThread);
+  const model = openModel("tiny", config, { batchSizes: [4], log: openLog("silent") });
+  await model.loaded;
+  const shape = [2, 32, 32, 3] as const;
+  const data = noise(2 * 32 * 32 * 3);
+  const ask = () =>
+    model
+      .requireReady()
+      .ask({ dtype: "uint8", shape, data }, "uint8", "train", new AbortController().signal)
+      .then(({ logits }) => logits);
+  return {
+    model,
+    ask,
+    weightsPath,
+    /** Ends the thread as a lack of memory would. */
+    kill: () => threads.at(-1)!.terminate(),
+    end: () => {
+      process.off("worker", onThread);
+    },
+  };
+}
+
+test("a model whose thread dies fails what it was computing, loads again and answers as before", async () => {
+  const { model, ask, kill, end } = await openTiny();
+  const before = await ask();
+  const { version } = model.card();
+  const lost = expect(ask()).rejects.toThrow("ended");
+  await kill();
+  await lost;
+  expect(model.card().state).toBe("loading");
+  expect(ask).toThrow(expect.objectContaining({ code: "loading", status: 503 }));
+  await expect.poll(() => model.card().state, { timeout: 10_000 }).toBe("ready");
+  expect(model.card().version).toBe(version);
+  expect(await ask()).toEqual(before);
+  end();
+});
+
+test("a model that cannot be loaded again has failed", async () => {
+  const { model, ask, kill, end, weightsPath } = await openTiny();
+  rmSync(weightsPath);
+  await kill();
+  await expect.poll(() => model.card().state, { timeout: 10_000 }).toBe("failed");
+  expect(ask).toThrow(expect.objectContaining({ code: "internal", status: 500 }));
+  end();
+});
