@@ -42,7 +42,6 @@ export interface RequestHead {
 export const HEAD_BYTES = 512;
 
 const BYTES_PER_ELEMENT: Record<ImageDtype, number> = { uint8: 1, float32: 4 };
-const MOST_CHANNELS = 4;
 
 /**
  * Reads the head of a request from the first bytes of its body: the first 512, or all if it is shorter.
@@ -71,9 +70,6 @@ export function readRequestHead(prefix: Uint8Array, contentLength: number): Requ
   const dtype = readDtype(c);
   expectKey(c, "shape", "images");
   const shape = readShape(c, "images.shape", 4) as RequestHead["shape"];
-  if (shape[3] > MOST_CHANNELS) {
-    throw malformed("images.shape[3]", `expected 1 to ${MOST_CHANNELS} channels, got ${shape[3]}`, c.at);
-  }
   expectKey(c, "data", "images");
   const dataLength = readBinarySize(c, "images.data");
   const dataOffset = c.at;
