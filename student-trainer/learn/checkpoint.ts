@@ -15,6 +15,8 @@ const checkpointSchema = z.strictObject({
   parametersSha256: z.string(),
   /** Where the data order stands: the next step takes the examples after these. */
   order: z.strictObject({ seed: z.int(), batch: z.int(), examplesSeen: z.int() }),
+  /** The last step whose evaluations are in the metrics: an interrupted evaluation is made up for. */
+  evaluatedStep: z.int().min(0).default(0),
   dataDigest: z.string(),
   teacherVersion: z.string().optional(),
   metricsBytes: z.int().min(0),
@@ -32,6 +34,8 @@ export type Checkpoint = z.output<typeof checkpointSchema>;
 
 const folderOf = (step: number) => `step-${String(step).padStart(9, "0")}`;
 const FOLDER = /^step-\d{9}$/;
+/** Checkpoints, and drafts that a killed process left behind. */
+const OURS = /^step-\d{9}(\.draft)?$/;
 
 /**
  * Writes a checkpoint so that it is there whole or not at all: into a folder beside it, synced, then renamed.
@@ -55,8 +59,15 @@ export async function writeCheckpoint(
   for (const file of ["state.npz", "checkpoint.json"]) await syncFile(join(draft, file));
   await rm(final, { recursive: true, force: true });
   await rename(draft, final);
-  const older = (await listCheckpoints(directory)).slice(0, -keep);
-  for (const name of older) await rm(join(directory, name), { recursive: true, force: true });
+  await prune(directory, folderOf(content.step), keep);
+}
+
+/** Leaves the newest `keep` up to this one. Later ones were damaged, or the run would not have gone back behind them. */
+async function prune(directory: string, newest: string, keep: number): Promise<void> {
+  const upToHere = (await listCheckpoints(directory)).filter((name) => name <= newest);
+  const kept = new Set(upToHere.slice(-keep));
+  for (const name of await readdir(directory))
+    if (OURS.test(name) && !kept.has(name)) await rm(join(directory, name), { recursive: true, force: true });
 }
 
 /**
@@ -85,7 +96,8 @@ export async function readNewestCheckpoint(
   return undefined;
 }
 
-async function listCheckpoints(directory: string): Promise<string[]> {
+/** Names of the checkpoints in a folder, the newest last; drafts that were never finished are none. */
+export async function listCheckpoints(directory: string): Promise<string[]> {
   await mkdir(directory, { recursive: true });
   return (await readdir(directory)).filter((name) => FOLDER.test(name)).sort();
 }

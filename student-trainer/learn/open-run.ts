@@ -7,7 +7,8 @@ import { openTeacher, type Teacher } from "../teach/client.ts";
 import { DESIGNS, type Design } from "../teach/designs.ts";
 import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
-import { type RunFolder, rewriteConfig } from "./run-folder.ts";
+import { type RunFolder, writeConfig } from "./run-folder.ts";
+import { scheduleMultiplier } from "./schedule.ts";
 import { type Student, startStudent } from "./student.ts";
 
 /** Where a run stands: a checkpoint without the digests of its state. */
@@ -63,13 +64,14 @@ export async function openRun(
   const at: Standing = found?.checkpoint ?? beginning(config, data.digest);
   checkSameData(at, data.digest, config);
   const classes = classesOf(teacher, data.labels, config);
+  const total = totalSteps(config.length, data.size, config.batch);
+  scheduleMultiplier(config.schedule, 0, total); // refuses what does not fit the run's length
   const student = await startStudent(config, {
     classes,
     teaching: design.teaching === "labels" ? "labels" : "logits",
     stateFile: found?.stateFile,
   });
   opened.defer(() => student.terminate());
-  const total = totalSteps(config.length, data.size, config.batch);
   const parts = opened.move();
   return {
     ...{ design, at, total, classes, chunk, data, pool, student, teacher },
@@ -85,6 +87,7 @@ function beginning(config: TrainConfig, dataDigest: string): Standing {
   return {
     step: 0,
     order: { seed: config.seed, batch: config.batch, examplesSeen: 0 },
+    evaluatedStep: 0,
     dataDigest,
     metricsBytes: 0,
     ledgerBytes: 0,
@@ -141,7 +144,7 @@ async function settleChunk(folder: RunFolder, config: TrainConfig, teacher?: Tea
     );
   if (config.chunk === undefined) {
     config.chunk = Math.min(config.batch, most);
-    await rewriteConfig(folder, config);
+    await writeConfig(folder, config);
   }
   return config.chunk;
 }

@@ -67,7 +67,19 @@ async function trainIn(
     saved = at.step;
   };
 
+  const evaluateNow = async () => {
+    const evaluations = await evaluateSplits(run, config.evaluate, signal);
+    for (const [split, { accuracy, agreement, kl }] of evaluations)
+      metrics.write({ step: at.step, split, accuracy, agreement, kl });
+    at.evaluatedStep = at.step;
+    for (const said of evaluationLines(at.step, evaluations)) progress.note(said);
+  };
+  const evaluationIsDue = () =>
+    at.step > at.evaluatedStep && isDue(at.step, config.evaluate.everySteps, total);
+
+  let inStep = false; // while it is, nobody knows whether the student is before or after the step
   try {
+    if (evaluationIsDue()) await evaluateNow(); // interrupted in the last sitting
     const steps = { from: at.step + 1, to: total + 1, inFlight: config.inFlight };
     let wantedAt = performance.now();
     for await (const lesson of lessons({ ...steps, batchOf: pool.train, teach, signal })) {
@@ -75,17 +87,16 @@ async function trainIn(
       if (step === 1) await writeSamples(folder.path, lesson.batch);
       const multiplier = scheduleMultiplier(config.schedule, step - 1, total);
       const targets = lesson.logits ?? labelTargets(lesson.batch, classes);
+      inStep = true;
       const result = await student.call("step", { images: views.data, targets, step, multiplier });
-      if (!Number.isFinite(result.loss))
-        throw new DivergenceError(
-          `the loss became ${result.loss} at step ${step}: lower optimizer.learningRate`,
-        );
+      checkFinite(result, step);
       pool.release(lesson.batch);
 
       const stepSeconds = (performance.now() - wantedAt) / 1000;
       const line = ledgerLine(lesson, at.ledgerChain);
       ledger.write(line);
       at.step = step;
+      inStep = false;
       at.ledgerChain = line.chain;
       at.verifiedSteps += lesson.verified ? 1 : 0;
       at.trainingSeconds += stepSeconds;
@@ -99,17 +110,12 @@ async function trainIn(
       });
       if (step === 1 || isDue(step, config.log.everySteps, total))
         metrics.write(metricsLine(config, lesson, multiplier, result, stepSeconds));
-      if (isDue(step, config.evaluate.everySteps, total)) {
-        const evaluations = await evaluateSplits(run, config.evaluate, signal);
-        for (const [split, { accuracy, agreement, kl }] of evaluations)
-          metrics.write({ step, split, accuracy, agreement, kl });
-        for (const said of evaluationLines(step, evaluations)) progress.note(said);
-      }
+      if (evaluationIsDue()) await evaluateNow();
       if (isDue(step, config.checkpoint.everySteps, total)) await save();
       wantedAt = performance.now();
     }
   } catch (error) {
-    if (at.step > saved && !(error instanceof DivergenceError)) await save();
+    if (at.step > saved && !inStep) await save();
     if (!signal.aborted) throw error;
     progress.note(`stopped after step ${at.step} of ${total}; the same command goes on from there`);
     return undefined;
@@ -138,5 +144,11 @@ function isDue(step: number, every: number, total: number): boolean {
   return step % every === 0 || step === total;
 }
 
-/** The parameters are lost when the loss is no number: the last checkpoint must stay the newest. */
-class DivergenceError extends UserError {}
+/** A number that is none has spoilt the parameters: the last checkpoint must stay the newest. */
+function checkFinite(result: StepResult, step: number): void {
+  for (const [name, value] of Object.entries(result))
+    if (!Number.isFinite(value))
+      throw new UserError(
+        `${name} became ${value} at step ${step}: lower optimizer.learningRate in a new run`,
+      );
+}
