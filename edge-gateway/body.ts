@@ -23,6 +23,7 @@ export async function readIncoming(request: Request, maxBodyBytes: number): Prom
     throw new WireError(
       "too_large",
       `the body has ${length} bytes, this gateway takes ${maxBodyBytes} (maxBodyBytes)`,
+      { extra: { limit: "maxBodyBytes" } },
     );
   }
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
@@ -33,7 +34,7 @@ export async function readIncoming(request: Request, maxBodyBytes: number): Prom
     );
   }
   const encoding = request.headers.get("content-encoding");
-  if (encoding !== null && encoding !== "identity") {
+  if (encoding !== null) {
     throw new WireError(
       "unsupported_media_type",
       `content-encoding is ${encoding}; bodies are taken unencoded only`,

@@ -10,7 +10,7 @@ const versions = new Map<string, { version: string; until: number }>();
  * The version on a model's card, at most 30 s old: what an evaluation call without a pin is looked up under.
  *
  * @param call who asks; its path is that of the card
- * @throws WireError the teacher's refusal, or `loading` while the model has no version yet
+ * @throws WireError the teacher's refusal, `loading` while the model has no version yet, `internal` if it never will
  * @example
  * const version = await cardVersion(settings, { ...call, method: "GET", path: "/v1/models/prof" });
  */
@@ -24,7 +24,8 @@ export async function cardVersion(
   const card = cardSchema.safeParse(await answer.json().catch(() => undefined));
   if (!card.success) throw new WireError("upstream_unreachable", "the teacher's card is not one of this API");
   const { version, state, progress } = card.data;
-  if (state !== "ready") throw new WireError("loading", `the model is ${state}`, { extra: { progress } });
+  if (state === "failed") throw new WireError("internal", "the teacher could not load the model");
+  if (state === "loading") throw new WireError("loading", "the model is loading", { extra: { progress } });
   versions.set(call.path, { version, until: Date.now() + FRESH_MS });
   return version;
 }

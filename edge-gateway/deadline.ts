@@ -38,3 +38,24 @@ export function startDeadline(asked: string | undefined, clientGone: AbortSignal
     signal: AbortSignal.any([timer, clientGone]),
   };
 }
+
+/**
+ * What some work gives, if it gives it before the deadline.
+ *
+ * @param what for the detail of the error: what did not happen in time
+ * @throws WireError `deadline_exceeded`
+ * @example
+ * const body = await inTime(deadline, readWhole(incoming), "the body did not arrive");
+ */
+export async function inTime<T>(deadline: Deadline, work: Promise<T>, what: string): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new WireError("deadline_exceeded", `${what} in time`)),
+    deadline.left(),
+  );
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -4,8 +4,9 @@ import { answerHeaders, passOn, requireDigest } from "./answer.ts";
 import type { GatewayEnv } from "./auth.ts";
 import { readWhole } from "./body.ts";
 import { cardVersion, forgetVersion } from "./card-version.ts";
+import { inTime } from "./deadline.ts";
 import type { LogitsCall } from "./logits.ts";
-import { askTeacher } from "./teacher.ts";
+import { askTeacher, readAnswer } from "./teacher.ts";
 
 /** Evaluation calls up to this many bytes are buffered and looked up. */
 export const LARGEST_BUFFERED = 8 * 1024 * 1024;
@@ -20,14 +21,15 @@ export const LARGEST_BUFFERED = 8 * 1024 * 1024;
  */
 export async function evaluate(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {
   const { head } = call.incoming;
-  const body = await readWhole(call.incoming);
+  const body = await inTime(call.deadline, readWhole(call.incoming), "the body did not arrive");
   const digest = await sha256(body.subarray(head.dataOffset));
   if (head.digest !== undefined && head.digest !== digest) {
     throw new WireError("digest_mismatch", `the request claims ${head.digest}, its images are ${digest}`);
   }
   const version = call.pin ?? (await freshVersion(c, call));
-  const stored = await c.env.answers.get(entryKey(c, call, version, digest));
-  if (stored !== null) {
+  // A store that fails costs a question to the teacher, not an answer to the client.
+  const stored = await c.env.answers.get(entryKey(c, call, version, digest)).catch(console.error);
+  if (stored) {
     const headers = answerHeaders("hit");
     headers.set(HEADERS.digest, digest);
     headers.set(HEADERS.answeredVersion, version);
@@ -59,9 +61,9 @@ async function askAndStore(
     body: { bytes: body, length: body.length },
   });
   requireDigest(answer, digest);
-  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const bytes = await readAnswer(answer, call.deadline);
   requireFitting(bytes, { model: call.model, version, digest, images: call.incoming.head.shape[0] });
-  c.env.later(c.env.answers.put(entryKey(c, call, version, digest), bytes));
+  c.env.later(c.env.answers.put(entryKey(c, call, version, digest), bytes).catch(console.error));
   return passOn(answer, bytes, "miss");
 }
 

@@ -2,7 +2,7 @@ import { HEADERS, isDigest, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
 import { hearOut, type Incoming, readIncoming } from "./body.ts";
-import { type Deadline, startDeadline } from "./deadline.ts";
+import { type Deadline, inTime, startDeadline } from "./deadline.ts";
 import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
 import { stream } from "./proxy.ts";
 
@@ -31,7 +31,8 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
   const model = c.req.param("model");
   const pin = pinOf(c);
   requireModel(c.var.caller, model);
-  const incoming = await readIncoming(c.req.raw, c.env.settings.maxBodyBytes);
+  const reading = readIncoming(c.req.raw, c.env.settings.maxBodyBytes);
+  const incoming = await inTime(deadline, reading, "the head of the body did not arrive");
   try {
     requireScope(c.var.caller, incoming.head.purpose);
   } catch (refusal) {

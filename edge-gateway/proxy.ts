@@ -34,7 +34,7 @@ export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<
     return passOn(answer, answer.body, "bypass");
   } catch (error) {
     refused.abort();
-    await patiently(heard);
+    if (!call.deadline.passed()) await patiently(heard);
     throw error;
   }
 }

@@ -74,22 +74,38 @@ export async function send(url: URL | string, request: RequestInit, deadline: De
   try {
     return await fetch(url, { ...request, signal: deadline.signal, redirect: "manual" });
   } catch (cause) {
-    if (deadline.passed())
-      throw new WireError("deadline_exceeded", "the teacher did not answer in time", { cause });
-    throw new WireError("upstream_unreachable", "the teacher cannot be reached", {
-      retryAfterSeconds: UNREACHABLE_RETRY_SECONDS,
-      cause,
-    });
+    throw lost("the teacher cannot be reached", deadline, cause);
   }
+}
+
+/**
+ * The whole body of an answer.
+ *
+ * @throws WireError `upstream_unreachable` or `deadline_exceeded` if it breaks off
+ */
+export async function readAnswer(answer: Response, deadline: Deadline): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await answer.arrayBuffer());
+  } catch (cause) {
+    throw lost("the teacher's answer broke off", deadline, cause);
+  }
+}
+
+function lost(how: string, deadline: Deadline, cause: unknown): WireError {
+  if (deadline.passed())
+    return new WireError("deadline_exceeded", "the teacher did not answer in time", { cause });
+  const retryAfterSeconds = UNREACHABLE_RETRY_SECONDS;
+  return new WireError("upstream_unreachable", how, { retryAfterSeconds, cause });
 }
 
 /** What the client is told when the teacher refuses: the teacher's own problem, and when to come again. */
 async function refusal(answer: Response): Promise<WireError> {
-  const body = await answer.text();
+  const body = await answer.text().catch(() => "");
   if (answer.status === 401) {
+    const { detail } = readProblem(answer.status, body, answer.headers);
     return new WireError(
       "internal",
-      "the teacher does not accept this gateway's signature: TEACHER_SECRET and AUDIENCE must be those of the teacher",
+      `the teacher does not accept this gateway's signature (${detail}): TEACHER_SECRET and AUDIENCE must be those of the teacher, and both clocks right`,
     );
   }
   if (answer.status < 400) {

@@ -34,7 +34,7 @@ const CLASSES = 3;
 /**
  * A teacher without a network, as strict as the real one: it answers only to a signature that fits the request, and
  * never twice to the same. Its models misbehave as they are called: `liar` answers for other images, `loading` and
- * `busy` refuse, `slow` answers after 2 s, `lost` breaks the connection's answer; `prof` is honest.
+ * `busy` refuse, `slow` answers after 2 s, `failed` says so on its card; `prof` is honest.
  *
  * `GET /fake/calls` tells what it saw, `POST /fake/version?n=2` gives every model another version.
  */
@@ -105,23 +105,21 @@ export function fakeTeacher(o: { secret: string; audience: string }): FakeTeache
     const told = model === "liar" ? await sha256(new Uint8Array(1)) : digest;
     const images = head.shape[0];
     const logits = Float32Array.from({ length: images * CLASSES }, (_, i) => calls.length + i / 10);
-    return new Response(
-      encodeAnswer({
-        model,
-        version: mine,
-        digest: told,
-        logits: { dtype: "float32", shape: [images, CLASSES], data: new Uint8Array(logits.buffer) },
-      }),
-      {
-        headers: {
-          "content-type": MSGPACK_TYPE,
-          [HEADERS.digest]: told,
-          [HEADERS.answeredVersion]: mine,
-          [HEADERS.requestId]: identity.requestId,
-          [HEADERS.serverTiming]: "queue;dur=1, compute;dur=2, total;dur=3",
-        },
+    const answer = encodeAnswer({
+      model,
+      version: mine,
+      digest: told,
+      logits: { dtype: "float32", shape: [images, CLASSES], data: new Uint8Array(logits.buffer) },
+    });
+    return new Response(answer, {
+      headers: {
+        "content-type": MSGPACK_TYPE,
+        [HEADERS.digest]: told,
+        [HEADERS.answeredVersion]: mine,
+        [HEADERS.requestId]: identity.requestId,
+        [HEADERS.serverTiming]: "queue;dur=1, compute;dur=2, total;dur=3",
       },
-    );
+    });
   });
   app.onError((error) => {
     if (error instanceof WireError) return problemResponse(error);
@@ -137,7 +135,7 @@ function card(id: string, version: string): Card {
     classes: CLASSES,
     input: { resolution: 32, valueRange: [-1, 1], channels: 3, dtypes: ["uint8", "float32"], resizes: true },
     maxBatch: 64,
-    state: "ready",
+    state: id === "failed" ? "failed" : "ready",
     bitStable: true,
     parameters: 1,
     runtime: { engine: "none" },

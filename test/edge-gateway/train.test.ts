@@ -127,6 +127,7 @@ describe("a call that is wrong", () => {
       { headers: { "content-type": "application/json" } },
     ],
     ["is compressed", 415, "unsupported_media_type", { headers: { "content-encoding": "gzip" } }],
+    ["names an encoding", 415, "unsupported_media_type", { headers: { "content-encoding": "identity" } }],
     ["is no message", 400, "malformed", { body: new TextEncoder().encode("no msgpack") }],
     ["is empty", 400, "malformed", { body: new Uint8Array(0) }],
     ["asks for no time", 400, "malformed", { headers: { [HEADERS.timeout]: "0" } }],

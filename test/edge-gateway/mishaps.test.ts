@@ -1,0 +1,81 @@
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { decodeAnswer, HEADERS, type Purpose, sha256 } from "@funmatch/wire";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { createApp } from "../../edge-gateway/app.ts";
+import { cloudflare } from "../../edge-gateway/cloudflare.ts";
+import { bearer, encode, GATEWAY, images, makeKey, post, problem } from "./client.ts";
+
+let key = "";
+afterEach(() => vi.unstubAllGlobals());
+beforeAll(async () => {
+  ({ key } = await makeKey({ team: "mishaps", scopes: ["train", "eval"] }));
+});
+
+/** The platform without what stands between the tests and the Worker, so that parts of it can be replaced. */
+const platform = () => cloudflare(env, createExecutionContext());
+
+function logitsRequest(body: BodyInit, length = (body as Uint8Array).length): Request {
+  return new Request(`${GATEWAY}/v1/models/prof/logits`, {
+    method: "POST",
+    body,
+    headers: {
+      ...bearer(key),
+      "content-type": "application/vnd.msgpack",
+      "content-length": String(length),
+    },
+  });
+}
+
+describe("a client that stops sending is told when its time is up", () => {
+  test.each<[string, Purpose, number]>([
+    ["within the head", "train", 20],
+    ["within the images of a training call", "train", 1000],
+    ["within the images of an evaluation call", "eval", 1000],
+  ])("%s", async (_where, purpose, sent) => {
+    const body = await encode({ purpose, ...images(100, 1) });
+    const { readable, writable } = new FixedLengthStream(body.length);
+    const started = Date.now();
+    const request = logitsRequest(readable, body.length);
+    request.headers.set(HEADERS.timeout, "300");
+    const answer = createApp().fetch(request, platform());
+    const writer = writable.getWriter();
+    await writer.write(body.subarray(0, sent));
+    expect(await problem(await answer)).toMatchObject({ status: 504, code: "deadline_exceeded" });
+    expect(Date.now() - started).toBeLessThan(3000);
+  });
+});
+
+test("a store that fails costs no answer", async () => {
+  const logged = vi.spyOn(console, "error").mockReturnValue();
+  const broken = () => Promise.reject(new Error("KV is away"));
+  const body = await encode({ purpose: "eval", ...images(2, 2) });
+  const answers = { get: broken, put: broken };
+  const answer = await createApp().fetch(logitsRequest(body), { ...platform(), answers });
+  expect(answer.headers.get(HEADERS.cache)).toBe("miss");
+  expect(decodeAnswer(new Uint8Array(await answer.arrayBuffer())).logits.shape).toEqual([2, 3]);
+  expect(logged).toHaveBeenCalledTimes(2);
+  logged.mockRestore();
+});
+
+describe("a teacher", () => {
+  test("whose answer breaks off is unreachable", async () => {
+    const body = await encode({ purpose: "eval", ...images(1, 3) });
+    const request = logitsRequest(body);
+    const version = `sha256:${"0".repeat(64)}`;
+    request.headers.set(HEADERS.version, version);
+    const digest = await sha256(images(1, 3).data);
+    vi.stubGlobal("fetch", async () => {
+      const pull = (stream: ReadableStreamDefaultController) => stream.error(new Error("gone"));
+      return new Response(new ReadableStream({ pull }), { headers: { [HEADERS.digest]: digest } });
+    });
+    const answer = await createApp().fetch(request, platform());
+    expect(answer.headers.get("retry-after")).toBe("2");
+    expect(await problem(answer)).toMatchObject({ status: 502, code: "upstream_unreachable" });
+  });
+
+  test("that could not load the model is not waited for", async () => {
+    const answer = await post(key, await encode({ purpose: "eval", ...images(1, 4) }), { model: "failed" });
+    expect(await problem(answer)).toMatchObject({ status: 500, code: "internal" });
+  });
+});
