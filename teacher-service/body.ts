@@ -54,6 +54,7 @@ export function announcedLength(incoming: IncomingMessage, maxBodyBytes: number)
     throw new WireError(
       "too_large",
       `the body has ${length} bytes, the limit maxBodyBytes is ${maxBodyBytes}`,
+      { extra: { limit: "maxBodyBytes" } },
     );
   return length;
 }
