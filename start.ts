@@ -5,6 +5,7 @@
  * usage: npm start [-- --set key=value …]     overrides keys of recipes/start/student.yaml
  */
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { UserError } from "@funmatch/config";
 import { readTrainConfig } from "funmatch/config";
@@ -13,13 +14,14 @@ import { train } from "funmatch/train";
 import { startGateway } from "funmatch-gateway/dev";
 import { startTeacherService } from "funmatch-teacher/dev";
 
-const { values } = parseArgs({ options: { set: { type: "string", multiple: true, default: [] } } });
-const recipe = (name: string) => new URL(`recipes/start/${name}`, import.meta.url).pathname;
+const recipe = (name: string) => join(import.meta.dirname, "recipes/start", name);
 const interrupted = new AbortController();
-process.once("SIGINT", () => interrupted.abort(new UserError("interrupted")));
+for (const name of ["SIGINT", "SIGTERM"])
+  process.once(name, () => interrupted.abort(new UserError("interrupted")));
 
 await using running = new AsyncDisposableStack();
 try {
+  const config = readTrainConfig(recipe("student.yaml"), overrides());
   const secret = randomBytes(32).toString("hex");
   console.log("1/4  teacher service");
   const teacher = await startTeacherService(recipe("teacher.yaml"), {
@@ -35,10 +37,7 @@ try {
   console.log(`     listens on ${gateway.url}; a key for team "start" made`);
 
   process.env.FUNMATCH_START_KEY = key;
-  const config = readTrainConfig(recipe("student.yaml"), [
-    `teachers.0.url=${gateway.url}/v1/models/fashion`,
-    ...values.set,
-  ]);
+  for (const teacher of config.teachers) teacher.url = `${gateway.url}/v1/models/fashion`;
   console.log(`3/4  student: ${config.design}, in ${config.run}`);
   const summary = await train(config, { signal: interrupted.signal });
   if (summary) console.log(`4/4  result\n\n${table(summary)}`);
@@ -46,6 +45,15 @@ try {
   if (!(error instanceof UserError)) throw error;
   console.error(`npm start: ${error.message}`);
   process.exitCode = 2;
+}
+
+/** The pairs after `--set`. */
+function overrides(): string[] {
+  try {
+    return parseArgs({ options: { set: { type: "string", multiple: true } } }).values.set ?? [];
+  } catch (error) {
+    throw new UserError((error as Error).message);
+  }
 }
 
 /** Teacher and student side by side. */

@@ -5,7 +5,16 @@ import { Command } from "commander";
 import { readTrainConfig } from "./config.ts";
 
 /** Errors that say all that a user needs; everything else is a bug and keeps its stack. */
-const PLAIN = new Set(["UserError", "TeacherError", "EngineError", "CaptureError", "WireError"]);
+const PLAIN = new Set([
+  "UserError",
+  "TeacherError",
+  "EngineError",
+  "CaptureError",
+  "WireError",
+  "ArrayFileError",
+]);
+/** Of the operating system's errors those that tell of the machine's state rather than of a bug. */
+const PLAIN_CODES = new Set(["ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "EMFILE"]);
 
 const program = new Command("funmatch").description(
   "Knowledge distillation as function matching, from a remote teacher",
@@ -78,7 +87,9 @@ function interrupt(): AbortSignal {
 try {
   await program.parseAsync();
 } catch (error) {
-  const plain = error instanceof Error && PLAIN.has(error.name);
+  const plain =
+    error instanceof Error &&
+    (PLAIN.has(error.name) || PLAIN_CODES.has((error as NodeJS.ErrnoException).code ?? ""));
   console.error(plain ? `funmatch: ${error.message}` : error);
   process.exitCode = plain ? 2 : 1;
 }

@@ -1,3 +1,4 @@
+import { UserError } from "@funmatch/config";
 import type { Captured } from "@funmatch/engine";
 import {
   type BitConfig,
@@ -129,7 +130,7 @@ async function firstWeights(init: StudentInit): Promise<Weights> {
     const stream = draws(init.seed, "init", name);
     return Float32Array.from({ length: count }, () => stream.normal());
   });
-  if (!init.initFile) return fresh;
+  if (!init.initFile || init.stateFile) return fresh; // a checkpoint's state replaces all of it
   const given = await loadBitWeights(init.initFile);
   const has = bitConfigOf(given);
   checkSameBody(has, init.model, init.initFile);
@@ -141,7 +142,7 @@ async function firstWeights(init: StudentInit): Promise<Weights> {
 function checkSameBody(has: BitConfig, wanted: BitConfig, path: string): void {
   const describe = (c: BitConfig) => `blocks [${c.blocks.join(", ")}], width ${c.width}`;
   if (describe(has) !== describe(wanted))
-    throw new Error(`${path} holds ${describe(has)}, but the student has ${describe(wanted)}`);
+    throw new UserError(`${path} holds ${describe(has)}, but the student has ${describe(wanted)}`);
 }
 
 async function readState(path: string): Promise<Record<string, Float32Array>> {

@@ -117,7 +117,7 @@ function filledUp({ views }: EvalBatch, batch: number): Uint8Array {
   const images = views.shape[0];
   if (images === batch) return views.data;
   const imageBytes = views.data.length / images;
-  const filled = new Uint8Array(new SharedArrayBuffer(batch * imageBytes));
+  const filled = new Uint8Array(batch * imageBytes);
   filled.set(views.data);
   for (let i = images; i < batch; i++)
     filled.copyWithin(i * imageBytes, (images - 1) * imageBytes, images * imageBytes);

@@ -137,3 +137,25 @@ test("SIGINT makes a checkpoint and ends; the same command goes on", async () =>
   expect(rest.code, rest.output).toBe(0);
   expect(outcome(join(folder, "run")).step).toBe(STEPS);
 }, 120_000);
+
+test("SIGINT during an evaluation: the same command makes up for it", async () => {
+  const folder = temporaryFolder("interrupted-evaluation");
+  let child: ReturnType<typeof startFunmatch>["child"] | undefined;
+  const proxy = await startProxy(teacher.url, async (_, body, pass) => {
+    if (body.subarray(0, 64).includes("eval")) child?.kill("SIGINT");
+    return pass(body);
+  });
+  const config = runConfig(folder, proxy.url);
+  const sitting = startFunmatch(["train", config]);
+  child = sitting.child;
+  const { code, output } = await sitting.finished;
+  expect(code, output).toBe(0);
+  expect(output).toContain("stopped after step 20 of 40");
+
+  child = undefined;
+  const rest = await startFunmatch(["train", config]).finished;
+  proxy.close();
+  expect(rest.code, rest.output).toBe(0);
+  const evaluated = outcome(join(folder, "run")).metrics.filter((line) => "split" in line);
+  expect(evaluated.map((line) => line.step)).toEqual([20, 40]);
+}, 120_000);
