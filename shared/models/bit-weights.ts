@@ -22,6 +22,8 @@ export async function loadBitWeights(path: string): Promise<Weights> {
     const bare = name.slice(prefix.length);
     return isOld ? oldBitName(bare) : bare;
   };
+  if (!names.some((name) => newName(name) === "root_block/conv_root/kernel"))
+    throw new ArrayFileError(`${path}: not a BiT model (has ${names.slice(0, 4).join(", ")}, …)`);
   const arrays = await readNpz(path, { only: (name) => newName(name) !== undefined });
   const weights: Weights = {};
   for (const [name, array] of arrays) {

@@ -130,7 +130,7 @@ function stepRunner(
 /** Between 1 and 16 last bits of a value near 1: about what rounding in the network's layers adds up to. */
 function lastBits(count: number, nudge: Nudge | undefined, step: number): Float32Array {
   if (!nudge) return new Float32Array(count);
-  const size = 2 ** -24 * [1, 4, 16][(nudge.run + nudge.attempt) % 3]!;
+  const size = 2 ** -24 * [1, 16, 4][(nudge.run + nudge.attempt) % 3]!;
   const d = draws(nudge.run, "last bits", step, nudge.attempt);
   return Float32Array.from({ length: count }, () => (2 * d.uniform() - 1) * size);
 }
