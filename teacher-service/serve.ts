@@ -7,6 +7,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createApp } from "./app.ts";
 import { openAuth } from "./auth.ts";
 import { openSecrets, type TeacherConfig } from "./config.ts";
+import { drainable } from "./drain.ts";
 import { flushed, openLog } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import { type Model, openModel } from "./model.ts";
@@ -52,10 +53,12 @@ export async function serve(written: TeacherConfig): Promise<number> {
 async function run(service: Service, models: Map<string, Model>, config: TeacherConfig): Promise<number> {
   const { log, metrics } = service;
   const server = createServer(service);
+  const drain = drainable(server);
+  // Before the address is told: whoever knows it may ask for the end at once.
+  const stop = stopSignal();
   const url = await listen(server, config.listen);
   // Told at every log level: with port 0 nobody could know otherwise.
   log.child({}, { level: "info" }).info({ url }, "listening");
-  const stop = stopSignal();
 
   useThreads(config);
   for (const [id, model] of Object.entries(config.models))
@@ -65,7 +68,7 @@ async function run(service: Service, models: Map<string, Model>, config: Teacher
 
   service.draining = true;
   log.info({ signal, drainSeconds: config.drainSeconds }, "draining");
-  const clean = await drain(server, config.drainSeconds);
+  const clean = await drain(config.drainSeconds);
   log.info({ clean }, "stopped");
   return clean ? 0 : 1;
 }
@@ -131,20 +134,4 @@ function stopSignal(): Promise<NodeJS.Signals> {
   };
   process.on("SIGTERM", heard).on("SIGINT", heard);
   return promise;
-}
-
-/** Takes no new connections and waits for the answers that are due; false when some had to be cut off. */
-async function drain(server: Server, seconds: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => {
-    resolve(false);
-    server.closeAllConnections();
-  }, seconds * 1000);
-  server.close(() => resolve(true));
-  // Connections whose answer was already under way were not told to close; they end as soon as they are idle.
-  const idle = setInterval(() => server.closeIdleConnections(), 100);
-  return promise.finally(() => {
-    clearTimeout(timer);
-    clearInterval(idle);
-  });
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { cardSchema } from "@funmatch/wire";
@@ -79,6 +80,28 @@ describe("the end", () => {
     expect(await ended).toBe(0);
     await expect(fetch(service.url)).rejects.toThrow();
   });
+});
+
+test("connections on which nothing is asked, or nothing whole, do not delay the end", async () => {
+  const { configPath } = await writeTeacher({ batchSizes: [1] });
+  const service = await startService(configPath);
+  const { hostname, port } = new URL(service.url);
+  const dial = async (text: string) => {
+    const socket = connect(Number(port), hostname).on("error", () => {});
+    await once(socket, "connect");
+    socket.resume().write(text);
+    return once(socket, "close");
+  };
+  const closed = [
+    dial(""),
+    dial("GET /healthz HTTP/1.1\r\nhost: t"),
+    dial("GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n"),
+  ];
+  await fetch(`${service.url}/healthz`);
+  const started = performance.now();
+  expect(await service.close()).toBe(0);
+  expect(performance.now() - started).toBeLessThan(3000);
+  await Promise.all(closed);
 });
 
 test("a service whose log nobody reads any more still ends", async () => {
