@@ -6,8 +6,8 @@ export interface LedgerLine {
   step: number;
   /** Digest of the batch bytes that the student trained on. */
   digest: string;
-  /** Image ranges of the batch and the digests that they were sent and answered under. */
-  chunks: { start: number; count: number; digest: string }[];
+  /** Image ranges of the batch and the digests that they were sent and answered under; absent if they were not sent. */
+  chunks?: { start: number; count: number; digest: string }[];
   teacherVersion?: string;
   /** SHA-256 of the logits as applied, float32 little-endian. */
   logits?: string;
@@ -26,7 +26,7 @@ export function ledgerLine(lesson: Lesson, previousChain: string): LedgerLine {
   const line: Omit<LedgerLine, "chain"> = {
     step: batch.step,
     digest: batch.views.digest,
-    chunks: batch.chunks,
+    chunks: lesson.verified ? batch.chunks : undefined,
     teacherVersion: version,
     logits: logits && sha256(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)),
     verified: lesson.verified,

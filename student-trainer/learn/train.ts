@@ -28,6 +28,10 @@ export async function train(config: TrainConfig, o: { signal: AbortSignal }): Pr
   const folder = await openRunFolder(config);
   try {
     return await trainIn(folder, config, o.signal);
+  } catch (error) {
+    if (!o.signal.aborted || error !== o.signal.reason) throw error;
+    process.stderr.write("interrupted between two steps; the same command goes on from there\n");
+    return undefined;
   } finally {
     await folder.release();
   }

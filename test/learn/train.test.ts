@@ -61,3 +61,21 @@ test("weights to begin from: what does not fit is told in one line; a resumed ru
   const again = await trainFromLabels(folder, { student });
   expect(again.code, again.output).toBe(0);
 });
+
+test("SIGINT while the teacher is waited for ends a run that has not begun", async () => {
+  const path = writeRunConfig(temporaryFolder("waits"), {
+    run: "run",
+    data: { train: { fashion: "validation" } },
+    teachers: [{ url: "http://127.0.0.1:9/v1/models/prof" }],
+    design: "funmatch",
+    student: { model: "bit", blocks: [1], width: 0.5, resolution: 16 },
+    batch: 8,
+    length: { steps: 4 },
+    optimizer: { learningRate: 1e-3 },
+  });
+  const { child, finished } = startFunmatch(["train", path]);
+  child.stderr?.once("data", () => child.kill("SIGINT"));
+  const { code, output } = await finished;
+  expect(code, output).toBe(0);
+  expect(output).toMatch(/ECONNREFUSED.*; try 2 of 5 follows\n(.*\n)?interrupted.*the same command goes on/);
+});

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { chainOf, FIRST_CHAIN, type LedgerLine, ledgerLine } from "../../student-trainer/learn/ledger.ts";
+import { someBatch } from "../teach/batches.ts";
+
+async function ledgerOf(steps: number): Promise<LedgerLine[]> {
+  const lines: LedgerLine[] = [];
+  for (let step = 1; step <= steps; step++) {
+    const batch = await someBatch(step, 4, 3);
+    const lesson = {
+      batch,
+      logits: new Float32Array(20),
+      version: "sha256:v",
+      verified: true,
+      waitedSeconds: 0,
+    };
+    lines.push(ledgerLine(lesson, lines.at(-1)?.chain ?? FIRST_CHAIN));
+  }
+  return lines;
+}
+
+/** The steps whose line does not carry the chain value that it must, in a ledger as it is read from its file. */
+function brokenSteps(text: string): number[] {
+  let chain = FIRST_CHAIN;
+  return text.split("\n").flatMap((line) => {
+    const { chain: said, ...content } = JSON.parse(line) as LedgerLine;
+    chain = chainOf(content, chain);
+    return chain === said ? [] : [content.step];
+  });
+}
+
+test("whoever has the file can check its chain; an edited line breaks all that follow", async () => {
+  const text = (await ledgerOf(4)).map((line) => JSON.stringify(line)).join("\n");
+  expect(brokenSteps(text)).toEqual([]);
+  expect(brokenSteps(text.replace('"step":2', '"step":7'))).toEqual([7, 3, 4]);
+});
+
+test("a line tells the digests that were sent, and none where nothing was", async () => {
+  const [line] = await ledgerOf(1);
+  expect(line?.chunks?.map(({ start, count }) => [start, count])).toEqual([
+    [0, 3],
+    [3, 1],
+  ]);
+  const batch = await someBatch(1);
+  const untaught = ledgerLine({ batch, verified: false, waitedSeconds: 0 }, FIRST_CHAIN);
+  expect(JSON.parse(JSON.stringify(untaught))).toEqual({
+    step: 1,
+    digest: batch.views.digest,
+    verified: false,
+    chain: untaught.chain,
+  });
+});
