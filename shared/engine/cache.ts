@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { EngineError } from "./engine-error.ts";
 import { TENSORFLOW, type Variant, type Wheel, wheelsFor } from "./install/pins.ts";
+import { sourceOf } from "./install/sources.ts";
 
 /** One native module to compile. */
 export interface NativeModule {
@@ -61,7 +62,7 @@ export function enginePlace(variant: Variant): EnginePlace {
   const tensorflow = join(cache, "tensorflow", name);
   const flags = compileFlags(process.platform, name);
   const modules = nativeModules();
-  const contents = modules.flatMap((m) => m.inputs).flatMap((file) => [basename(file), readFileSync(file)]);
+  const contents = modules.flatMap((m) => m.inputs).flatMap((file) => [basename(file), sourceOf(file)]);
   const key = `${TENSORFLOW}-${platform}-${variant}-${hash([...flags, ...contents]).slice(0, 12)}`;
   const include = join(tensorflow, "tensorflow", "include");
   const engine = join(cache, "engine", key);
@@ -74,7 +75,7 @@ export function libraryNames(os: string = process.platform): string[] {
   return ["libtensorflow_cc", "libtensorflow_framework"].map((name) => name + suffix);
 }
 
-/** tfjs-node's binding as it is, with our log level; and before it a module that loads TensorFlow quietly. */
+/** tfjs-node's binding with our log level; and before it a module that loads TensorFlow quietly. */
 function nativeModules(): NativeModule[] {
   const own = (file: string) => join(import.meta.dirname, "native", file);
   const folder = join(dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json")), "binding");

@@ -40,6 +40,13 @@ describe("funmatch engine install", () => {
     expect(readdirSync(cache).sort()).toEqual(["engine", "tensorflow"]);
   });
 
+  test("gives each thread its own of tfjs-node's set of names, which has no lock", async () => {
+    await install();
+    const compiled = readFileSync(tools.compiled, "utf8");
+    expect(compiled).toContain("static thread_local std::set<std::string> ATTR_NAME_SET;");
+    expect(compiled).not.toContain("static std::set");
+  });
+
   test("does nothing the second time", async () => {
     await install();
     const { status, stderr } = await install();

@@ -15,6 +15,8 @@ export interface PretendTools {
   /** Put this, and nothing else, into PATH. */
   bin: string;
   calls: string;
+  /** The sources that were "compiled", one after the other. */
+  compiled: string;
 }
 
 /** @param wheel names and contents of further files in the wheel */
@@ -24,6 +26,7 @@ export async function pretendTools(
 ): Promise<PretendTools> {
   const bin = join(directory, "bin");
   const calls = join(directory, "calls.txt");
+  const compiled = join(directory, "compiled.txt");
   mkdirSync(bin, { recursive: true });
   writeFileSync(calls, "");
   const wheelPath = join(directory, "small.whl");
@@ -52,11 +55,14 @@ export async function pretendTools(
     join(bin, "g++"),
     `[ "$*" = --version ] && exit 0
      echo compile >> ${calls}
-     while [ $# -gt 0 ]; do [ "$1" = -o ] && output=$2; shift; done
+     while [ $# -gt 0 ]; do
+       case "$1" in *.cc) cat "$1" >> ${compiled};; -o) output=$2;; esac
+       shift
+     done
      sleep 0.3
      cp ${module} $output`,
   );
-  return { bin, calls };
+  return { bin, calls, compiled };
 }
 
 /** A program made of lines of shell. */

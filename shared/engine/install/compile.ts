@@ -1,8 +1,10 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type EnginePlace, libraryNames } from "../cache.ts";
 import { EngineError } from "../engine-error.ts";
 import { command } from "./command.ts";
+import { sourceOf } from "./sources.ts";
 
 const nodeHeaders = join(
   dirname(createRequire(import.meta.url).resolve("node-api-headers/package.json")),
@@ -26,8 +28,15 @@ export async function compileModules(place: EnginePlace, directory: string): Pro
     process.platform === "darwin"
       ? libraryNames().map((name) => join(libraries, name))
       : [`-L${libraries}`, ...libraryNames().map((name) => `-l:${name}`)];
+  const folder = join(directory, "sources");
+  mkdirSync(folder);
   for (const module of place.modules) {
-    const sources = module.inputs.filter((file) => file.endsWith(".cc"));
+    const copies = module.inputs.map((file) => {
+      const copy = join(folder, basename(file));
+      writeFileSync(copy, sourceOf(file));
+      return copy;
+    });
+    const sources = copies.filter((file) => file.endsWith(".cc"));
     const headers = [`-I${place.include}`, `-I${nodeHeaders}`];
     const output = join(directory, module.file);
     const done = await command("g++", [
@@ -44,6 +53,7 @@ export async function compileModules(place: EnginePlace, directory: string): Pro
       throw new EngineError(`g++ could not compile ${module.file} (it needs C++17): ${line.trim()}`);
     }
   }
+  rmSync(folder, { recursive: true });
   return place.modules.map((module) => module.file);
 }
 
