@@ -19,6 +19,11 @@ export interface LogitsCall {
   incoming: Incoming;
 }
 
+/** An isolate has 128 MB for all its calls; what does not fit beside these bytes is streamed. */
+const MOST_BUFFERED = 8 * LARGEST_BUFFERED;
+/** Bytes of the evaluation calls that are being looked up in this isolate. */
+let buffered = 0;
+
 /**
  * `POST /v1/models/{model}/logits`: decides by its first bytes whether a call is looked up or streamed through.
  *
@@ -44,8 +49,15 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
   const lookedUp =
     incoming.head.purpose === "eval" &&
     incoming.length <= LARGEST_BUFFERED &&
+    buffered + incoming.length <= MOST_BUFFERED &&
     !refusesStoring(c.req.header("cache-control"));
-  return lookedUp ? evaluate(c, call) : stream(c, call);
+  if (!lookedUp) return stream(c, call);
+  buffered += incoming.length;
+  try {
+    return await evaluate(c, call);
+  } finally {
+    buffered -= incoming.length;
+  }
 }
 
 function pinOf(c: Context<GatewayEnv>): string | undefined {

@@ -27,6 +27,16 @@ function logitsRequest(body: BodyInit, length = (body as Uint8Array).length): Re
   });
 }
 
+/** A call whose client sends only the first bytes, and waits. */
+async function stalledCall(body: Uint8Array<ArrayBuffer>, sent: number, timeoutMs: number) {
+  const { readable, writable } = new FixedLengthStream(body.length);
+  const request = logitsRequest(readable, body.length);
+  request.headers.set(HEADERS.timeout, String(timeoutMs));
+  const answer = createApp().fetch(request, platform());
+  await writable.getWriter().write(body.subarray(0, sent));
+  return { answer };
+}
+
 describe("a client that stops sending is told when its time is up", () => {
   test.each<[string, Purpose, number]>([
     ["within the head", "train", 20],
@@ -34,16 +44,23 @@ describe("a client that stops sending is told when its time is up", () => {
     ["within the images of an evaluation call", "eval", 1000],
   ])("%s", async (_where, purpose, sent) => {
     const body = await encode({ purpose, ...images(100, 1) });
-    const { readable, writable } = new FixedLengthStream(body.length);
     const started = Date.now();
-    const request = logitsRequest(readable, body.length);
-    request.headers.set(HEADERS.timeout, "300");
-    const answer = createApp().fetch(request, platform());
-    const writer = writable.getWriter();
-    await writer.write(body.subarray(0, sent));
+    const { answer } = await stalledCall(body, sent, 300);
     expect(await problem(await answer)).toMatchObject({ status: 504, code: "deadline_exceeded" });
     expect(Date.now() - started).toBeLessThan(3000);
   });
+});
+
+test("evaluation calls that would not fit into memory beside others are streamed", async () => {
+  const shape = [1, 1650, 1650, 3]; // 8,167,500 bytes: eight of them are nearly 64 MiB
+  const large = await encode({ purpose: "eval", shape, data: new Uint8Array(1650 * 1650 * 3) });
+  const stalled = await Promise.all(Array.from({ length: 8 }, () => stalledCall(large, 512, 2000)));
+  const other = await encode({ purpose: "eval", shape: [1, 900, 900, 3], data: new Uint8Array(2_430_000) });
+  const use = async () =>
+    (await createApp().fetch(logitsRequest(other), platform())).headers.get(HEADERS.cache);
+  await expect.poll(use).toBe("bypass");
+  for (const call of stalled) expect((await call.answer).status).toBe(504);
+  expect(await use()).toBe("miss");
 });
 
 test("a store that fails costs no answer", async () => {
