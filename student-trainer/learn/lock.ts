@@ -1,4 +1,4 @@
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "@funmatch/config";
 
@@ -16,33 +16,31 @@ export async function takeLock(path: string): Promise<void> {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
     const owner = await ownerOf(path);
+    if (owner === undefined) continue; // released just now
     if (owner !== process.pid && isAlive(owner))
       throw new UserError(
         `process ${owner} is using this run: wait for it, or choose another run. If it is no trainer, delete ${path}`,
       );
-    await setAside(path, owner);
+    await removeOf(owner, path);
   }
 }
 
-/** The number in the file. An empty one has just been made, unless it stays empty. */
-async function ownerOf(path: string): Promise<number> {
-  const read = () => readFile(path, "utf8").catch(() => "");
+/** The number in the file, if there is one. An empty file has just been made, unless it stays empty: 0. */
+async function ownerOf(path: string): Promise<number | undefined> {
+  const read = () => readFile(path, "utf8").catch(() => undefined);
   const text = await read();
-  if (text !== "") return Number(text);
+  if (text !== "") return text === undefined ? undefined : Number(text);
   await sleep(100);
-  return Number(await read());
+  const later = await read();
+  return later === undefined ? undefined : Number(later);
 }
 
-/** Of several processes that find the same dead owner one takes its file away; who took another's gives it back. */
-async function setAside(path: string, owner: number): Promise<void> {
-  const aside = `${path}.${process.pid}`;
-  const moved = await rename(path, aside).then(
-    () => true,
-    () => false,
-  );
-  if (!moved) return;
-  if (Number(await readFile(aside, "utf8")) === owner) await rm(aside);
-  else await rename(aside, path);
+/** Removes a dead owner's file under a lock of its own: what another process has meanwhile taken must stay. */
+async function removeOf(owner: number, path: string): Promise<void> {
+  const taking = `${path}.taking`;
+  await takeLock(taking);
+  if ((await ownerOf(path)) === owner) await rm(path);
+  await rm(taking);
 }
 
 function isAlive(pid: number): boolean {

@@ -6,8 +6,11 @@ import type { TrainConfig } from "../config.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 import { takeLock } from "./lock.ts";
 
-/** Keys that may change between two sittings of one run, because no number of it depends on them. */
-const FREE = new Set(["run", "teachers", "evaluate", "checkpoint", "log", "inFlight", "workers"]);
+/**
+ * Keys that may change between two sittings of one run: no number that is learned depends on them, or, as with the
+ * data and the teacher, on what they name rather than on the name, and the checkpoint holds a digest of that.
+ */
+const FREE = new Set(["run", "data", "teachers", "evaluate", "checkpoint", "log", "inFlight", "workers"]);
 
 export interface RunFolder {
   path: string;
@@ -45,15 +48,20 @@ async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<
   const path = folder.file("config.yaml");
   const before = await readMapping(path);
   if (config.chunk === undefined) config.chunk = before.chunk as number | undefined;
-  const now: Record<string, unknown> = withoutSecrets(config);
-  const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
-  const changed = [...keys].filter(
-    (key) => !FREE.has(key) && JSON.stringify(before[key]) !== JSON.stringify(now[key]),
-  );
+  const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
+  const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
+  const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
   if (changed.length > 0)
     throw new UserError(
       `${path} is of a run with other ${changed.join(", ")}: change it back to go on, or choose another run`,
     );
+}
+
+/** What must not change; of the evaluation its view, since it is also the one that a fixed teacher was asked for. */
+function boundBy(config: Record<string, unknown>): Record<string, unknown> {
+  const { resize } = config.evaluate as TrainConfig["evaluate"];
+  const bound = Object.entries(config).filter(([key]) => !FREE.has(key));
+  return { ...Object.fromEntries(bound), "evaluate.resize": resize };
 }
 
 async function readMapping(path: string): Promise<Record<string, unknown>> {

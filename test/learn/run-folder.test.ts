@@ -51,8 +51,10 @@ test("the config is written down as resolved, but for a key that stands in it", 
 test("a run that has begun keeps its config, but for what no number depends on", async () => {
   await openAndRelease();
   beginRun();
-  await openAndRelease({ checkpoint: { keep: 5 }, workers: 1 });
+  await openAndRelease({ checkpoint: { keep: 5 }, workers: 1, evaluate: { everySteps: 7 } });
+  await openAndRelease({ data: { train: { folder: "moved" }, test: { folder: "new" } } });
   await expect(openAndRelease({ batch: 32, seed: 1 })).rejects.toThrow("is of a run with other seed, batch");
+  await expect(openAndRelease({ evaluate: { resize: 64 } })).rejects.toThrow("with other evaluate.resize");
   expect(existsSync(inRun("lock"))).toBe(false);
 });
 
