@@ -106,6 +106,7 @@ async function answered(c: Context<Env>, service: Service, trace: Trace): Promis
         "cache-control": "no-store",
         [HEADERS.digest]: digest,
         [HEADERS.answeredVersion]: version,
+        [HEADERS.cache]: "bypass", // every answer is computed
         [HEADERS.serverTiming]: timing(answer, performance.now() - c.var.arrived),
       },
     });

@@ -34,6 +34,8 @@ export type ModelApi = {
   facts(payload: null): Facts;
   /** Captures a batch size and computes the probe images with it. */
   prepare(payload: { size: number }): Probe;
+  /** Frees all captured sizes but these; each holds a copy of the weights. */
+  keep(payload: { sizes: readonly number[] }): void;
   /** [sum of the slices' counts, K] */
   compute(pass: Pass): Float32Array;
 };
@@ -90,6 +92,13 @@ export async function start(init: ModelInit): Promise<ModelApi> {
     prepare({ size }) {
       for (const input of INPUTS) captured.set(`${input}/${size}`, capture(size, input));
       return probe(size, config.classes, probes, (input, images) => run(size, input, images));
+    },
+    keep({ sizes }) {
+      for (const [name, graph] of captured) {
+        if (sizes.some((size) => name.endsWith(`/${size}`))) continue;
+        graph.dispose();
+        captured.delete(name);
+      }
     },
     compute: (pass) =>
       run(pass.size, pass.input, gather(pass, init.resolution)).slice(

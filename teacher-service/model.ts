@@ -84,12 +84,13 @@ export function openModel(
       if (state.at === "loading") state.progress += size / work;
     }
     const { probes: usable, bitStable } = admitted(probes);
+    const sizes = usable.map((probe) => probe.images);
+    await worker.call("keep", { sizes });
     const batcher = openBatcher({
       sizes: usable.map(({ images, seconds }) => ({ images, seconds })),
       classes: facts.classes,
       compute: (pass) => compute(worker, pass, facts.classes),
     });
-    const sizes = usable.map((probe) => probe.images);
     state = { at: "ready", facts, batcher, sizes, bitStable };
     const best = Math.max(...usable.map((probe) => probe.images / probe.seconds));
     o.log.info(

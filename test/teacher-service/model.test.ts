@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { readTeacherConfig } from "../../teacher-service/config.ts";
 import { openLog } from "../../teacher-service/log.ts";
 import { openModel } from "../../teacher-service/model.ts";
+import { start } from "../../teacher-service/model-worker.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 async function openTiny() {
@@ -55,4 +56,18 @@ test("a model that cannot be loaded again has failed", async () => {
   await expect.poll(() => model.card().state, { timeout: 10_000 }).toBe("failed");
   expect(ask).toThrow(expect.objectContaining({ code: "internal", status: 500 }));
   end();
+});
+
+test("batch sizes that are not served hold no copy of the weights", async () => {
+  const { weightsPath } = await writeTeacher({});
+  const api = await start({ path: weightsPath, resolution: 32, valueRange: [-1, 1], resize: true });
+  const pass = (size: number) => {
+    const images = { dtype: "uint8" as const, shape: [1, 32, 32, 3] as const, data: noise(32 * 32 * 3) };
+    return api.compute({ size, input: "uint8", slices: [{ images, from: 0, count: 1 }] });
+  };
+  for (const size of [1, 11]) api.prepare({ size });
+  expect(pass(1)).toHaveLength(7);
+  api.keep({ sizes: [11] });
+  expect(() => pass(1)).toThrow("no batch size 1");
+  expect(pass(11)).toHaveLength(7);
 });

@@ -53,6 +53,7 @@ describe("logits", () => {
     const response = await ask(bodyOf(sent), { [HEADERS.requestId]: "my-request" });
     expect(response.headers.get(HEADERS.digest)).toBe(digestOf(sent.pixels));
     expect(response.headers.get(HEADERS.requestId)).toBe("my-request");
+    expect(response.headers.get(HEADERS.cache)).toBe("bypass");
     expect(response.headers.get(HEADERS.serverTiming)).toMatch(
       /^queue;dur=[\d.]+, compute;dur=[\d.]+, total;dur=[\d.]+$/,
     );
