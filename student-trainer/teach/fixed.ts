@@ -8,6 +8,8 @@ import { askPieces } from "./chunks.ts";
 import type { Teacher } from "./client.ts";
 import type { Taught } from "./window.ts";
 
+const LARGEST_READ = 2 ** 26;
+
 export interface FixedOptions {
   teacher: Teacher;
   /** Digest and size of the training set. */
@@ -98,7 +100,11 @@ async function resumeFrom(file: FileHandle, logits: Float32Array, chunkValues: n
   const chunks = Math.max(0, Math.floor((await file.stat()).size / chunkBytes) - 1);
   await file.truncate(chunks * chunkBytes);
   const bytes = new Uint8Array(logits.buffer, 0, chunks * chunkBytes);
-  if (bytes.length > 0) await file.read(bytes, 0, bytes.length, 0);
+  for (let at = 0; at < bytes.length; ) {
+    // In parts: one read gives at most 2 GiB, and the answers for ImageNet are 5.
+    const { bytesRead } = await file.read(bytes, at, Math.min(bytes.length - at, LARGEST_READ), at);
+    at += bytesRead;
+  }
   return chunks;
 }
 
