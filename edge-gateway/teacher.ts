@@ -114,5 +114,8 @@ async function refusal(answer: Response): Promise<WireError> {
       `the teacher answered with status ${answer.status}: is TEACHER_URL right?`,
     );
   }
-  return readProblem(answer.status, body, answer.headers);
+  const told = readProblem(answer.status, body, answer.headers);
+  // The teacher names the models that it has, and not every key may know of them all.
+  if (told.code === "unknown_model") return new WireError("unknown_model", "the teacher has no such model");
+  return told;
 }

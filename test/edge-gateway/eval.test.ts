@@ -92,8 +92,10 @@ describe("an evaluation call", () => {
 
   test("hands on the teacher's refusals", async () => {
     const body = await encode({ purpose: "eval", ...images(1, 8) });
-    expect(await problem(await post(key, body, { model: "nobody" }))).toMatchObject({
+    expect(await problem(await post(key, body, { model: "nobody" }))).toEqual({
+      status: 404,
       code: "unknown_model",
+      detail: "the teacher has no such model", // and not which ones it has
     });
     const busy = await post(key, body, { model: "busy" });
     expect(busy.headers.get("retry-after")).toBe("3");

@@ -75,7 +75,8 @@ export function fakeTeacher(o: { secret: string; audience: string }): FakeTeache
   );
   app.get("/v1/models/:model", async (c) => {
     const model = c.req.param("model");
-    if (model === "nobody") throw new WireError("unknown_model", `there is no model ${model}`);
+    if (model === "nobody")
+      throw new WireError("unknown_model", `there is no model ${model}; there is prof, liar`);
     return c.json(card(model, await version(model)));
   });
 
