@@ -60,7 +60,7 @@ test("weights to begin from: what does not fit is told in one line; a resumed ru
   rmSync(init);
   const again = await trainFromLabels(folder, { student });
   expect(again.code, again.output).toBe(0);
-});
+}, 120_000);
 
 test("SIGINT while the teacher is waited for ends a run that has not begun", async () => {
   const path = writeRunConfig(temporaryFolder("waits"), {
