@@ -15,7 +15,13 @@ let code: number | null = null;
 
 /** `npm start`, but for the length: bundled teacher behind the real gateway, bundled pictures. */
 beforeAll(async () => {
-  const sets = [`run=${run}`, "length.steps=30", "evaluate.everySteps=15", "checkpoint.everySteps=10", "schedule.warmupSteps=3"];
+  const sets = [
+    `run=${run}`,
+    "length.steps=30",
+    "evaluate.everySteps=15",
+    "checkpoint.everySteps=10",
+    "schedule.warmupSteps=3",
+  ];
   const child = spawn(process.execPath, [start, ...sets.flatMap((set) => ["--set", set])]);
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (text) => {
