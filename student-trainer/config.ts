@@ -85,8 +85,8 @@ const trainSchema = z.strictObject({
   inFlight: z.int().min(1).max(256).default(8),
   /** Images in one request; absent: as many as the teacher's limits allow, written into the run's config. */
   chunk: count.optional(),
-  /** Threads inside one TensorFlow operation of the student; part of the run, since sums depend on it. */
-  threads: z.int().min(1).max(1024).default(availableParallelism()),
+  /** Threads inside one TensorFlow operation; absent: one a core. Part of the run, since sums depend on it. */
+  threads: z.int().min(1).max(1024).optional(),
   /** View threads. Their number changes nothing but speed. */
   workers: z.int().min(1).max(256).default(Math.min(8, availableParallelism())),
 });

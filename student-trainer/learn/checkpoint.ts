@@ -16,7 +16,7 @@ const checkpointSchema = z.strictObject({
   /** Where the data order stands: the next step takes the examples after these. */
   order: z.strictObject({ seed: z.int(), batch: z.int(), examplesSeen: z.int() }),
   /** The last step whose evaluations are in the metrics: an interrupted evaluation is made up for. */
-  evaluatedStep: z.int().min(0).default(0),
+  evaluatedStep: z.int().min(0),
   dataDigest: z.string(),
   teacherVersion: z.string().optional(),
   metricsBytes: z.int().min(0),

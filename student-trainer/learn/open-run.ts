@@ -126,6 +126,12 @@ function classesOf(teacher: Teacher | undefined, labels: string[], config: Train
   const { card, url } = teacher;
   if (card.classes !== labels.length)
     throw new UserError(`${url} has ${card.classes} classes, but the training data has ${labels.length}`);
+  const sameNames = card.labels && new Set([...card.labels, ...labels]).size === labels.length;
+  if (card.labels && sameNames && card.labels.some((label, i) => label !== labels[i]))
+    throw new UserError(
+      `${url} has the classes of the training data in another order (${card.labels.join(", ")}): ` +
+        "accuracies would mean nothing; correct the labels in the teacher's config",
+    );
   const { resolution, resizes } = card.input;
   if (resolution !== config.student.resolution && !resizes)
     throw new UserError(

@@ -1,4 +1,5 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "@funmatch/config";
 import { isMap, parseDocument, stringify } from "yaml";
@@ -36,6 +37,7 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   try {
     // Nothing depends on the config of a run without a checkpoint: it may have ended for what was wrong in it.
     if ((await listCheckpoints(checkpoints)).length > 0) await checkSameConfig(folder, config);
+    config.threads ??= availableParallelism();
     await writeConfig(folder, config);
     return folder;
   } catch (error) {
@@ -47,7 +49,8 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
 async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<void> {
   const path = folder.file("config.yaml");
   const before = await readMapping(path);
-  if (config.chunk === undefined) config.chunk = before.chunk as number | undefined;
+  config.chunk ??= before.chunk as number | undefined;
+  config.threads ??= before.threads as number | undefined;
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
