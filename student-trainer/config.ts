@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
@@ -35,7 +34,8 @@ const student = z.strictObject({
   init: z.string().optional(),
 });
 
-const trainSchema = z.strictObject({
+/** A run's config file; `docs/run.schema.json` is made from it. */
+export const trainSchema = z.strictObject({
   run: z.string().min(1),
   seed: z
     .int()
@@ -87,8 +87,8 @@ const trainSchema = z.strictObject({
   chunk: count.optional(),
   /** Threads inside one TensorFlow operation; absent: one a core. Part of the run, since sums depend on it. */
   threads: z.int().min(1).max(1024).optional(),
-  /** View threads. Their number changes nothing but speed. */
-  workers: z.int().min(1).max(256).default(Math.min(8, availableParallelism())),
+  /** View threads, which change nothing but speed; absent: one a core, at most 8. */
+  workers: z.int().min(1).max(256).optional(),
 });
 
 /** Keys of which a config has one. */

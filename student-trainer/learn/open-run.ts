@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { secret, UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { openPool, type ViewPool } from "../data/pool.ts";
@@ -57,7 +58,7 @@ export async function openRun(
     crop: config.crop,
     centralSide: config.evaluate.resize,
     mixup: design.mixup ? config.mixup : 0,
-    workers: config.workers,
+    workers: config.workers ?? Math.min(8, availableParallelism()),
   });
   opened.defer(() => pool.close());
   const data = pool.sources.train!;
