@@ -1,6 +1,6 @@
 /**
- * Writes the JSON Schemas of the two config files beside this file, for editors that complete and check YAML:
- * `node docs/schemas.ts`. A test holds them against the code.
+ * Writes the JSON Schemas of the two config files under docs/, for editors that complete and check YAML:
+ * `node test/house/schemas.ts`. A test holds them against the code.
  */
 import { writeFileSync } from "node:fs";
 import { trainSchema } from "funmatch/config";
@@ -19,4 +19,4 @@ export function jsonSchema(schema: z.ZodType): string {
 
 if (import.meta.main)
   for (const [name, schema] of Object.entries(SCHEMAS))
-    writeFileSync(new URL(name, import.meta.url), jsonSchema(schema));
+    writeFileSync(new URL(`../../docs/${name}`, import.meta.url), jsonSchema(schema));
