@@ -42,7 +42,13 @@ export const trainSchema = z.strictObject({
     .min(0)
     .max(2 ** 32 - 1)
     .default(0),
-  data: z.strictObject({ train: source, validation: source.optional(), test: source.optional() }),
+  data: z.strictObject({
+    train: source,
+    validation: source.optional(),
+    test: source.optional(),
+    /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
+    maxCorrupt: z.number().min(0).lt(1).default(0.01),
+  }),
   teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
   design: z.enum(["funmatch", "fix/cc", "labels"]),
   student,
@@ -110,7 +116,8 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   const config = readConfig(trainSchema, path, sets, EITHER);
   const directory = dirname(resolve(path));
   const place = (relative: string) => resolvePath(directory, relative);
-  for (const split of Object.values(config.data)) {
+  const { train, validation, test } = config.data;
+  for (const split of [train, validation, test]) {
     if (split && "folder" in split) split.folder = place(split.folder);
     if (split && "fashion" in split && split.path) split.path = place(split.path);
   }

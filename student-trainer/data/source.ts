@@ -14,7 +14,7 @@ export interface Source {
   label(i: number): number;
   /** For messages: which image this is. */
   nameOf(i: number): string;
-  /** @throws UserError naming the image if it cannot be read. */
+  /** @throws CorruptImage if the bytes are no picture, another UserError if it cannot be read; both name the image. */
   read(i: number): Promise<Image>;
 }
 
