@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { SLICE } from "./data/slice-bounds.ts";
 import { teacherAddress } from "./teach/address.ts";
 
 const count = z.int().positive();
@@ -11,9 +12,14 @@ const range = (least: number, most: number) =>
     .tuple([z.number().gt(least).max(most), z.number().gt(least).max(most)])
     .refine(([low, high]) => low <= high, "expected [low, high]");
 
+/** A part of the images, such as "[:90%]". */
+const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional();
+
 const source = z.union([
-  z.strictObject({ folder: z.string() }),
-  z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional() }),
+  z.strictObject({ folder: z.string(), split }),
+  /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
+  z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
+  z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
 
 const teacher = z.strictObject({
@@ -117,9 +123,13 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   const directory = dirname(resolve(path));
   const place = (relative: string) => resolvePath(directory, relative);
   const { train, validation, test } = config.data;
-  for (const split of [train, validation, test]) {
-    if (split && "folder" in split) split.folder = place(split.folder);
-    if (split && "fashion" in split && split.path) split.path = place(split.path);
+  const given: (z.output<typeof source> | undefined)[] = [train, validation, test];
+  for (const split of given) {
+    if (!split) continue;
+    if ("folder" in split) split.folder = place(split.folder);
+    if ("list" in split) split.list = place(split.list);
+    if ("classes" in split && split.classes) split.classes = place(split.classes);
+    if ("fashion" in split && split.path) split.path = place(split.path);
   }
   if (config.student.init) config.student.init = place(config.student.init);
   config.run = place(config.run);

@@ -1,6 +1,8 @@
 import type { Image } from "@funmatch/views";
 import { type FashionIndex, type FashionSpec, fashionSource, indexFashion } from "./fashion.ts";
 import { type FolderIndex, type FolderSpec, folderSource, indexFolder } from "./folder.ts";
+import { indexList, type ListIndex, type ListSpec, listSource } from "./list.ts";
+import { type Slice, sliced, sliceOf } from "./slice.ts";
 
 /** Labelled images in a fixed order, read one at a time. */
 export interface Source {
@@ -18,19 +20,39 @@ export interface Source {
   read(i: number): Promise<Image>;
 }
 
-/** Where images come from, as written in a run's configuration. */
-export type SourceSpec = FolderSpec | FashionSpec;
+/** Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]". */
+export type SourceSpec = (FolderSpec | ListSpec | FashionSpec) & { split?: string };
 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
-export type SourceIndex = FolderIndex | FashionIndex;
+export type SourceIndex = (FolderIndex | ListIndex | FashionIndex) & { slice?: Slice };
 
 /** @throws UserError if the data is missing or not as it should be. */
 export async function indexSource(spec: SourceSpec): Promise<SourceIndex> {
+  const whole = await indexWhole(spec);
+  return spec.split === undefined ? whole : { ...whole, slice: sliceOf(spec.split, sourceOf(whole)) };
+}
+
+function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
+  if ("list" in spec) return indexList(spec);
   return "folder" in spec ? indexFolder(spec) : indexFashion(spec);
 }
 
 export function sourceOf(index: SourceIndex): Source {
-  return index.kind === "folder" ? folderSource(index) : fashionSource(index);
+  const whole = wholeOf(index);
+  return index.slice === undefined ? whole : sliced(whole, index.slice);
+}
+
+function wholeOf(index: SourceIndex): Source {
+  switch (index.kind) {
+    case "folder":
+      return folderSource(index);
+    case "list":
+      return listSource(index);
+    case "fashion":
+      return fashionSource(index);
+    default:
+      return index satisfies never;
+  }
 }
 
 /**
