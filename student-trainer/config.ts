@@ -19,6 +19,7 @@ const source = z.union([
   z.strictObject({ folder: z.string(), split }),
   /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
   z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
+  z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
   z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
 
@@ -107,7 +108,9 @@ export const trainSchema = z.strictObject({
 const EITHER = [
   ["length.epochs", "length.steps"],
   ["student.depth", "student.blocks"],
-  ...["train", "validation", "test"].map((split) => [`data.${split}.folder`, `data.${split}.fashion`]),
+  ...["train", "validation", "test"].map((split) =>
+    ["folder", "shards", "fashion"].map((kind) => `data.${split}.${kind}`),
+  ),
 ];
 
 /** A run, as validated; all paths absolute. */
@@ -127,6 +130,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   for (const split of given) {
     if (!split) continue;
     if ("folder" in split) split.folder = place(split.folder);
+    if ("shards" in split) split.shards = place(split.shards);
     if ("list" in split) split.list = place(split.list);
     if ("classes" in split && split.classes) split.classes = place(split.classes);
     if ("fashion" in split && split.path) split.path = place(split.path);

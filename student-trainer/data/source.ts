@@ -2,6 +2,7 @@ import type { Image } from "@funmatch/views";
 import { type FashionIndex, type FashionSpec, fashionSource, indexFashion } from "./fashion.ts";
 import { type FolderIndex, type FolderSpec, folderSource, indexFolder } from "./folder.ts";
 import { indexList, type ListIndex, type ListSpec, listSource } from "./list.ts";
+import { indexShards, type ShardsIndex, type ShardsSpec, shardsSource } from "./shards.ts";
 import { type Slice, sliced, sliceOf } from "./slice.ts";
 
 /** Labelled images in a fixed order, read one at a time. */
@@ -21,10 +22,10 @@ export interface Source {
 }
 
 /** Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]". */
-export type SourceSpec = (FolderSpec | ListSpec | FashionSpec) & { split?: string };
+export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | FashionSpec) & { split?: string };
 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
-export type SourceIndex = (FolderIndex | ListIndex | FashionIndex) & { slice?: Slice };
+export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | FashionIndex) & { slice?: Slice };
 
 /** @throws UserError if the data is missing or not as it should be. */
 export async function indexSource(spec: SourceSpec): Promise<SourceIndex> {
@@ -33,6 +34,7 @@ export async function indexSource(spec: SourceSpec): Promise<SourceIndex> {
 }
 
 function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
+  if ("shards" in spec) return indexShards(spec);
   if ("list" in spec) return indexList(spec);
   return "folder" in spec ? indexFolder(spec) : indexFashion(spec);
 }
@@ -48,6 +50,8 @@ function wholeOf(index: SourceIndex): Source {
       return folderSource(index);
     case "list":
       return listSource(index);
+    case "shards":
+      return shardsSource(index);
     case "fashion":
       return fashionSource(index);
     default:
