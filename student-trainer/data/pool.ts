@@ -3,7 +3,7 @@ import { bytesOf, type EvalBatch, type Recipe, type TrainBatch } from "./batch.t
 import { type CorruptImages, countCorrupt } from "./corrupt-count.ts";
 import { lendMemory } from "./memory.ts";
 import type { Task } from "./pool-worker.ts";
-import { indexSource, type Source, type SourceIndex, type SourceSpec, sourceOf } from "./source.ts";
+import { indexSources, type Source, type SourceSpec, sourceOf } from "./source.ts";
 import { startThreads } from "./threads.ts";
 
 /** What a pool needs to know: the recipe of training batches, the data, and how many threads share the work. */
@@ -50,8 +50,7 @@ export interface ViewPool {
  */
 export async function openPool(options: PoolOptions): Promise<ViewPool> {
   const { train, splits, workers, maxCorrupt = 0, corrupt: known, onCorrupt, ...recipe } = options;
-  const indices: Record<string, SourceIndex> = {};
-  for (const [split, spec] of Object.entries({ ...splits, train })) indices[split] = await indexSource(spec);
+  const indices = await indexSources({ ...splits, train });
   const sources = Object.fromEntries(
     Object.entries(indices).map(([split, index]) => [split, sourceOf(index)]),
   );

@@ -27,10 +27,22 @@ export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | FashionSpec) & { 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
 export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | FashionIndex) & { slice?: Slice };
 
-/** @throws UserError if the data is missing or not as it should be. */
-export async function indexSource(spec: SourceSpec): Promise<SourceIndex> {
-  const whole = await indexWhole(spec);
-  return spec.split === undefined ? whole : { ...whole, slice: sliceOf(spec.split, sourceOf(whole)) };
+/**
+ * Indexes several sources. Parts of the same data share one index.
+ *
+ * @throws UserError if the data is missing or not as it should be.
+ */
+export async function indexSources(specs: Record<string, SourceSpec>): Promise<Record<string, SourceIndex>> {
+  const wholes = new Map<string, SourceIndex>();
+  const indices: Record<string, SourceIndex> = {};
+  for (const [name, spec] of Object.entries(specs)) {
+    const { split, ...data } = spec;
+    const key = JSON.stringify(data);
+    const whole = wholes.get(key) ?? (await indexWhole(data));
+    wholes.set(key, whole);
+    indices[name] = split === undefined ? whole : { ...whole, slice: sliceOf(split, sourceOf(whole)) };
+  }
+  return indices;
 }
 
 function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
@@ -68,5 +80,6 @@ function wholeOf(index: SourceIndex): Source {
  * @throws UserError if the data is missing or not as it should be.
  */
 export async function openSource(spec: SourceSpec): Promise<Source> {
-  return sourceOf(await indexSource(spec));
+  const { opened } = await indexSources({ opened: spec });
+  return sourceOf(opened!);
 }

@@ -36,7 +36,7 @@ export function* membersOf(tar: TarFile): Generator<Member> {
     if (header[0] === 0x1f && header[1] === 0x8b && at === 0)
       fail("the shard is compressed; unpack it to an uncompressed .tar, so that any image can be read alone");
     if (header.length < BLOCK) fail("the tar is cut off within a header");
-    if (header.every((byte) => byte === 0)) return;
+    if (header[0] === 0 && header.every((byte) => byte === 0)) return;
     if (!checksumFits(header)) fail("not a tar header (its checksum is wrong)");
     const type = String.fromCharCode(header[156] || 0x30);
     const named = numberIn(header.subarray(124, 136)) ?? fail("the size of a member is not a number");
