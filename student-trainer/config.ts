@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { SLICE } from "./data/slice-bounds.ts";
 import { teacherAddress } from "./teach/address.ts";
 
 const count = z.int().positive();
@@ -11,9 +12,15 @@ const range = (least: number, most: number) =>
     .tuple([z.number().gt(least).max(most), z.number().gt(least).max(most)])
     .refine(([low, high]) => low <= high, "expected [low, high]");
 
+/** A part of the images, such as "[:90%]". */
+const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional();
+
 const source = z.union([
-  z.strictObject({ folder: z.string() }),
-  z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional() }),
+  z.strictObject({ folder: z.string(), split }),
+  /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
+  z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
+  z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
+  z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
 
 const teacher = z.strictObject({
@@ -42,7 +49,13 @@ export const trainSchema = z.strictObject({
     .min(0)
     .max(2 ** 32 - 1)
     .default(0),
-  data: z.strictObject({ train: source, validation: source.optional(), test: source.optional() }),
+  data: z.strictObject({
+    train: source,
+    validation: source.optional(),
+    test: source.optional(),
+    /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
+    maxCorrupt: z.number().min(0).lt(1).default(0.01),
+  }),
   teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
   design: z.enum(["funmatch", "fix/cc", "labels"]),
   student,
@@ -95,7 +108,9 @@ export const trainSchema = z.strictObject({
 const EITHER = [
   ["length.epochs", "length.steps"],
   ["student.depth", "student.blocks"],
-  ...["train", "validation", "test"].map((split) => [`data.${split}.folder`, `data.${split}.fashion`]),
+  ...["train", "validation", "test"].map((split) =>
+    ["folder", "shards", "fashion"].map((kind) => `data.${split}.${kind}`),
+  ),
 ];
 
 /** A run, as validated; all paths absolute. */
@@ -110,9 +125,15 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   const config = readConfig(trainSchema, path, sets, EITHER);
   const directory = dirname(resolve(path));
   const place = (relative: string) => resolvePath(directory, relative);
-  for (const split of Object.values(config.data)) {
-    if (split && "folder" in split) split.folder = place(split.folder);
-    if (split && "fashion" in split && split.path) split.path = place(split.path);
+  const { train, validation, test } = config.data;
+  const given: (z.output<typeof source> | undefined)[] = [train, validation, test];
+  for (const split of given) {
+    if (!split) continue;
+    if ("folder" in split) split.folder = place(split.folder);
+    if ("shards" in split) split.shards = place(split.shards);
+    if ("list" in split) split.list = place(split.list);
+    if ("classes" in split && split.classes) split.classes = place(split.classes);
+    if ("fashion" in split && split.path) split.path = place(split.path);
   }
   if (config.student.init) config.student.init = place(config.student.init);
   config.run = place(config.run);

@@ -8,6 +8,7 @@ import {
   writeCentralView,
   writeView,
 } from "@funmatch/views";
+import { type Replaced, readOrReplace } from "./corrupt.ts";
 import { examplesOf } from "./order.ts";
 import type { Source } from "./source.ts";
 
@@ -52,6 +53,7 @@ export interface TrainBatch {
   step: number;
   /** The epoch of the first image, from 0. */
   epoch: number;
+  /** The images that are in the batch: the replacement's number where an image was corrupt. */
   indices: Int32Array;
   /** Each image's own label; that of its mixing partner is the label of the image before it (of the last for the first). */
   labels: Int32Array;
@@ -59,12 +61,17 @@ export interface TrainBatch {
   lambda: number;
   views: Views;
   chunks: Chunk[];
+  /** Corrupt images that others stand in for; absent if there are none. */
+  replaced?: Replaced[];
 }
 
 export interface EvalBatch {
   indices: Int32Array;
+  /** -1 for a corrupt image: its view is another image's, and no figure counts it. */
   labels: Int32Array;
   views: Views;
+  /** Corrupt images that others stand in for; absent if there are none. */
+  replaced?: Replaced[];
 }
 
 /** How many bytes `count` views of a resolution take. */
@@ -74,9 +81,10 @@ export function bytesOf(count: number, resolution: number): number {
 
 /**
  * Makes the batch of a step into `memory`, which must have {@link bytesOf} its bytes. The bytes depend on the recipe,
- * the step and the images alone. A large batch is mixed whole, then cut into chunks.
+ * the step and the images alone. A large batch is mixed whole, then cut into chunks. Another image stands in for a
+ * corrupt one, with its own label and the crop that was drawn for the corrupt one.
  *
- * @throws UserError naming the image that could not be read.
+ * @throws UserError naming the image that could not be read for another reason than its bytes.
  */
 export async function makeTrainBatch(
   source: Source,
@@ -89,12 +97,16 @@ export async function makeTrainBatch(
   const lambda = mixupLambda(draws(seed, "mixup", step), recipe.mixup);
   const data = new Uint8Array(memory, 0, bytesOf(batch, resolution));
   const plain = lambda === 1 ? data : new Uint8Array(data.length);
+  const indices = new Int32Array(batch);
+  const replaced: Replaced[] = [];
   await eachAtOnce(batch, async (place) => {
     const { epoch, index } = examples[place]!;
-    const image = await source.read(index);
+    const read = await readOrReplace(source, seed, index);
+    indices[place] = read.index;
+    if (read.replaced) replaced.push(read.replaced);
     writeView(
       recipe.view,
-      image,
+      read.image,
       draws(seed, "view", epoch, index),
       resolution,
       plain,
@@ -106,22 +118,24 @@ export async function makeTrainBatch(
   return {
     step,
     epoch: examples[0]!.epoch,
-    indices: Int32Array.from(examples, ({ index }) => index),
-    labels: Int32Array.from(examples, ({ index }) => source.label(index)),
+    indices,
+    labels: indices.map((index) => source.label(index)),
     lambda,
     views: viewsOf(data, batch, resolution),
     chunks: chunksOf(data, batch, recipe.chunk, resolution),
+    ...inOrder(replaced),
   };
 }
 
 /**
- * Makes the central views of `count` images from `start` on into `memory`.
+ * Makes the central views of `count` images from `start` on into `memory`. A corrupt image has another's view and
+ * the label -1.
  *
- * @throws UserError naming the image that could not be read.
+ * @throws UserError naming the image that could not be read for another reason than its bytes.
  */
 export async function makeEvalBatch(
   source: Source,
-  { resolution, centralSide }: Pick<Recipe, "resolution" | "centralSide">,
+  { seed, resolution, centralSide }: Pick<Recipe, "seed" | "resolution" | "centralSide">,
   start: number,
   count: number,
   memory: SharedArrayBuffer,
@@ -130,16 +144,25 @@ export async function makeEvalBatch(
     throw new RangeError(`${source.name} has ${source.size} images, not ${start} … ${start + count - 1}`);
   }
   const data = new Uint8Array(memory, 0, bytesOf(count, resolution));
+  const labels = Int32Array.from({ length: count }, (_, place) => source.label(start + place));
+  const replaced: Replaced[] = [];
   await eachAtOnce(count, async (place) => {
-    const image = await source.read(start + place);
-    writeCentralView(image, resolution, data, bytesOf(place, resolution), centralSide);
+    const read = await readOrReplace(source, seed, start + place);
+    if (read.replaced) {
+      replaced.push(read.replaced);
+      labels[place] = -1;
+    }
+    writeCentralView(read.image, resolution, data, bytesOf(place, resolution), centralSide);
   });
   const indices = Int32Array.from({ length: count }, (_, place) => start + place);
-  return {
-    indices,
-    labels: indices.map((index) => source.label(index)),
-    views: viewsOf(data, count, resolution),
-  };
+  return { indices, labels, views: viewsOf(data, count, resolution), ...inOrder(replaced) };
+}
+
+/** Reads end in any order; each image is told once. */
+function inOrder(replaced: Replaced[]): { replaced?: Replaced[] } {
+  if (replaced.length === 0) return {};
+  const byIndex = new Map(replaced.map((one) => [one.index, one]));
+  return { replaced: [...byIndex.values()].sort((a, b) => a.index - b.index) };
 }
 
 /** Does `work` for 0 … count-1, a few at once. After a failure begins no more, and throws once all have ended. */

@@ -1,8 +1,9 @@
 import { UserError } from "@funmatch/config";
 import { bytesOf, type EvalBatch, type Recipe, type TrainBatch } from "./batch.ts";
+import { type CorruptImages, countCorrupt } from "./corrupt-count.ts";
 import { lendMemory } from "./memory.ts";
 import type { Task } from "./pool-worker.ts";
-import { indexSource, type Source, type SourceIndex, type SourceSpec, sourceOf } from "./source.ts";
+import { indexSources, type Source, type SourceSpec, sourceOf } from "./source.ts";
 import { startThreads } from "./threads.ts";
 
 /** What a pool needs to know: the recipe of training batches, the data, and how many threads share the work. */
@@ -11,12 +12,20 @@ export interface PoolOptions extends Recipe {
   /** Splits to evaluate on, by name. The training images are always there too, as "train". */
   splits: Record<string, SourceSpec>;
   workers: number;
+  /** Share of a split's images that may be corrupt; absent: none. */
+  maxCorrupt?: number;
+  /** Corrupt images that the run has met before. */
+  corrupt?: CorruptImages;
+  /** Told once of each corrupt image that was not met before. */
+  onCorrupt?: (message: string) => void;
 }
 
 /** Threads that turn images into batches. Which thread makes a batch, and how many there are, changes no byte of it. */
 export interface ViewPool {
   /** The opened data, "train" and every split: sizes, labels, digests. */
   sources: Record<string, Source>;
+  /** The corrupt images met so far. */
+  corrupt(): CorruptImages;
   /** The batch of a training step (from 1). Ask for several steps at once to keep all threads busy. */
   train(step: number): Promise<TrainBatch>;
   /** Central views of `count` images of a split, from image `start` on. */
@@ -40,9 +49,8 @@ export interface ViewPool {
  * @throws UserError if the data is missing or its splits have different classes.
  */
 export async function openPool(options: PoolOptions): Promise<ViewPool> {
-  const { train, splits, workers, ...recipe } = options;
-  const indices: Record<string, SourceIndex> = {};
-  for (const [split, spec] of Object.entries({ ...splits, train })) indices[split] = await indexSource(spec);
+  const { train, splits, workers, maxCorrupt = 0, corrupt: known, onCorrupt, ...recipe } = options;
+  const indices = await indexSources({ ...splits, train });
   const sources = Object.fromEntries(
     Object.entries(indices).map(([split, index]) => [split, sourceOf(index)]),
   );
@@ -50,14 +58,17 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
 
   const threads = startThreads(workers, { recipe, sources: indices });
   const memory = lendMemory();
+  const corrupt = countCorrupt({ sources, most: maxCorrupt, known, onFound: onCorrupt });
 
   async function make<Batch extends TrainBatch | EvalBatch>(
+    split: string,
     bytes: number,
     task: (memory: SharedArrayBuffer) => Task,
   ): Promise<Batch> {
     const buffer = memory.borrow(bytes);
     try {
       const batch = (await threads.run(task(buffer))) as Batch;
+      if (batch.replaced) corrupt.add(split, batch.replaced);
       // The thread's answer carries another handle on the same memory: keep to ours, which can be given back.
       return { ...batch, views: { ...batch.views, data: new Uint8Array(buffer) } };
     } catch (error) {
@@ -68,11 +79,12 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
 
   return {
     sources,
+    corrupt: corrupt.found,
     train: (step) =>
-      make(bytesOf(recipe.batch, recipe.resolution), (memory) => ({ kind: "train", step, memory })),
+      make("train", bytesOf(recipe.batch, recipe.resolution), (memory) => ({ kind: "train", step, memory })),
     async evaluation(split, start, count) {
       if (!(split in sources)) throw new UserError(`There is no split called ${split}`);
-      return make(bytesOf(count, recipe.resolution), (memory) => ({
+      return make(split, bytesOf(count, recipe.resolution), (memory) => ({
         kind: "evaluation",
         split,
         start,

@@ -1,6 +1,9 @@
 import type { Image } from "@funmatch/views";
 import { type FashionIndex, type FashionSpec, fashionSource, indexFashion } from "./fashion.ts";
 import { type FolderIndex, type FolderSpec, folderSource, indexFolder } from "./folder.ts";
+import { indexList, type ListIndex, type ListSpec, listSource } from "./list.ts";
+import { indexShards, type ShardsIndex, type ShardsSpec, shardsSource } from "./shards.ts";
+import { type Slice, sliced, sliceOf } from "./slice.ts";
 
 /** Labelled images in a fixed order, read one at a time. */
 export interface Source {
@@ -14,23 +17,58 @@ export interface Source {
   label(i: number): number;
   /** For messages: which image this is. */
   nameOf(i: number): string;
-  /** @throws UserError naming the image if it cannot be read. */
+  /** @throws CorruptImage if the bytes are no picture, another UserError if it cannot be read; both name the image. */
   read(i: number): Promise<Image>;
 }
 
-/** Where images come from, as written in a run's configuration. */
-export type SourceSpec = FolderSpec | FashionSpec;
+/** Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]". */
+export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | FashionSpec) & { split?: string };
 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
-export type SourceIndex = FolderIndex | FashionIndex;
+export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | FashionIndex) & { slice?: Slice };
 
-/** @throws UserError if the data is missing or not as it should be. */
-export async function indexSource(spec: SourceSpec): Promise<SourceIndex> {
+/**
+ * Indexes several sources. Parts of the same data share one index.
+ *
+ * @throws UserError if the data is missing or not as it should be.
+ */
+export async function indexSources(specs: Record<string, SourceSpec>): Promise<Record<string, SourceIndex>> {
+  const wholes = new Map<string, SourceIndex>();
+  const indices: Record<string, SourceIndex> = {};
+  for (const [name, spec] of Object.entries(specs)) {
+    const { split, ...data } = spec;
+    const key = JSON.stringify(data);
+    const whole = wholes.get(key) ?? (await indexWhole(data));
+    wholes.set(key, whole);
+    indices[name] = split === undefined ? whole : { ...whole, slice: sliceOf(split, sourceOf(whole)) };
+  }
+  return indices;
+}
+
+function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
+  if ("shards" in spec) return indexShards(spec);
+  if ("list" in spec) return indexList(spec);
   return "folder" in spec ? indexFolder(spec) : indexFashion(spec);
 }
 
 export function sourceOf(index: SourceIndex): Source {
-  return index.kind === "folder" ? folderSource(index) : fashionSource(index);
+  const whole = wholeOf(index);
+  return index.slice === undefined ? whole : sliced(whole, index.slice);
+}
+
+function wholeOf(index: SourceIndex): Source {
+  switch (index.kind) {
+    case "folder":
+      return folderSource(index);
+    case "list":
+      return listSource(index);
+    case "shards":
+      return shardsSource(index);
+    case "fashion":
+      return fashionSource(index);
+    default:
+      return index satisfies never;
+  }
 }
 
 /**
@@ -42,5 +80,6 @@ export function sourceOf(index: SourceIndex): Source {
  * @throws UserError if the data is missing or not as it should be.
  */
 export async function openSource(spec: SourceSpec): Promise<Source> {
-  return sourceOf(await indexSource(spec));
+  const { opened } = await indexSources({ opened: spec });
+  return sourceOf(opened!);
 }

@@ -27,6 +27,8 @@ const checkpointSchema = z.strictObject({
   waitingSeconds: z.number(),
   cacheHits: z.int().min(0),
   cacheMisses: z.int().min(0),
+  /** Numbers of the corrupt images met so far, by split. */
+  corrupt: z.record(z.string(), z.array(z.int().min(0))).optional(),
 });
 
 /** All that a run needs, beside state.npz, to go on as if it had never stopped. */

@@ -46,7 +46,7 @@ export async function openRun(
   const teacher = await openTeacherOf(config, found?.checkpoint.teacherVersion, o);
   if (teacher) opened.defer(() => teacher.close());
   const chunk = await settleChunk(folder, config, teacher);
-  const { train, ...others } = config.data;
+  const { train, maxCorrupt, ...others } = config.data;
   const pool = await openPool({
     train,
     splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
@@ -59,6 +59,7 @@ export async function openRun(
     centralSide: config.evaluate.resize,
     mixup: design.mixup ? config.mixup : 0,
     workers: config.workers ?? Math.min(8, availableParallelism()),
+    ...{ maxCorrupt, corrupt: found?.checkpoint.corrupt, onCorrupt: o.say },
   });
   opened.defer(() => pool.close());
   const data = pool.sources.train!;

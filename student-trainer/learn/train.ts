@@ -65,6 +65,7 @@ async function trainIn(
     at.metricsBytes = await metrics.flush();
     at.ledgerBytes = await ledger.flush();
     at.teacherVersion = teacher?.card.version;
+    at.corrupt = pool.corrupt();
     at.order.examplesSeen = at.step * config.batch;
     const saveState = (path: string) => student.call("save", { path });
     await writeCheckpoint(folder.checkpoints, at, saveState, config.checkpoint.keep);
@@ -139,6 +140,7 @@ function metricsLine(
     ...{ step: batch.step, epoch: batch.epoch, loss },
     learningRate: config.optimizer.learningRate * multiplier,
     ...{ gradientNorm, updateNorm, lambda: batch.lambda },
+    replacedImages: batch.replaced?.length, // left out where it is none
     imagesPerSecond: config.batch / stepSeconds,
     ...{ stepSeconds, waitedSeconds },
   };

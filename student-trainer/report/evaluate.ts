@@ -18,7 +18,7 @@ export interface Evaluation {
   /** Requests that the gateway's cache answered, and did not; both 0 where there is no gateway. */
   cacheHits: number;
   cacheMisses: number;
-  /** [N,K], in data order. */
+  /** [N,K], in data order, without corrupt images. */
   student: Float32Array;
   /** [N,K], in data order. */
   teacher?: Float32Array;
@@ -29,7 +29,7 @@ export interface Evaluation {
 export interface EvaluateOptions {
   pool: Pick<ViewPool, "evaluation" | "release">;
   split: string;
-  /** Images of the split. */
+  /** Images of the split, with corrupt ones, which no figure counts. */
   size: number;
   /** Images that `forward` takes at a time. */
   batch: number;
@@ -52,9 +52,11 @@ const IN_FLIGHT = 3;
  */
 export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
   const { size, batch, classes } = o;
-  const student = new Float32Array(size * classes);
-  const teacher = o.teacher && new Float32Array(size * classes);
-  const labels = new Int32Array(size);
+  const all = {
+    student: new Float32Array(size * classes),
+    teacher: o.teacher && new Float32Array(size * classes),
+    labels: new Int32Array(size),
+  };
   const caches: BatchAnswer["caches"] = [];
   const session = randomUUID();
 
@@ -74,14 +76,15 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
     signal: o.signal,
   })) {
     const logits = await o.forward(filledUp(made, batch));
-    student.set(logits.subarray(0, made.labels.length * classes), first * classes);
-    labels.set(made.labels, first);
+    all.student.set(logits.subarray(0, made.labels.length * classes), first * classes);
+    all.labels.set(made.labels, first);
     o.pool.release(made);
     if (!asked) continue;
-    teacher?.set(asked.logits, first * classes);
+    all.teacher?.set(asked.logits, first * classes);
     caches.push(...asked.caches);
   }
 
+  const { student, teacher, labels } = withoutCorrupt(all, classes);
   const chosen = choices(student, classes);
   const accuracy = shareEqual(chosen, labels);
   const count = (said: BatchAnswer["caches"][number]) => caches.filter((cache) => cache === said).length;
@@ -95,6 +98,20 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
     teacherAccuracy: shareEqual(told, labels),
     agreement: shareEqual(chosen, told),
     kl: meanKl(student, teacher, classes),
+  };
+}
+
+type Rows = Pick<Evaluation, "student" | "teacher" | "labels">;
+
+/** The rows of the images that could be decoded. */
+function withoutCorrupt(all: Rows, classes: number): Rows {
+  if (!all.labels.includes(-1)) return all;
+  const counts = (row: number) => all.labels[row] !== -1;
+  const rowsOf = (logits: Float32Array) => logits.filter((_, i) => counts(Math.floor(i / classes)));
+  return {
+    student: rowsOf(all.student),
+    teacher: all.teacher && rowsOf(all.teacher),
+    labels: all.labels.filter((_, row) => counts(row)),
   };
 }
 

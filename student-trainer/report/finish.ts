@@ -1,4 +1,5 @@
 import type { TrainConfig } from "../config.ts";
+import type { CorruptImages } from "../data/corrupt-count.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import type { RunFolder } from "../learn/run-folder.ts";
 import { writeCard } from "./card.ts";
@@ -39,9 +40,14 @@ export async function finishRun(
     agreement: bySplit(evaluations, "agreement"),
     kl: bySplit(evaluations, "kl"),
     cache: { hits: at.cacheHits, misses: at.cacheMisses },
+    corruptImages: corruptBySplit(run.pool.corrupt()),
   };
   await writeSummary(folder.path, summary);
   if (teacher) await writeCard(folder.path, teacher.card);
   process.stderr.write(`report: ${await writeReport(folder.path)}\n`);
   return summary;
+}
+
+function corruptBySplit(corrupt: CorruptImages): Record<string, number> {
+  return Object.fromEntries(Object.entries(corrupt).map(([split, images]) => [split, images.length]));
 }

@@ -171,7 +171,14 @@ function summaryFacts(summary: Summary): [string, string][] {
     ["teacher parameters", teacher ? counted(teacher.parameters) : "–"],
     ["teacher version", teacher?.version ?? "–"],
     ["evaluation cache", `${cache.hits} hits, ${cache.misses} misses`],
+    ["corrupt images", corruptWords(summary.corruptImages ?? {})],
   ];
+}
+
+function corruptWords(bySplit: Record<string, number>): string {
+  const counts = Object.entries(bySplit).map(([split, count]) => `${counted(count)} in ${split}`);
+  if (counts.length === 0) return "none";
+  return `${counts.join(", ")}: others stood in for them in training, evaluation left them out`;
 }
 
 function cardFacts(card: Card): [string, string][] {

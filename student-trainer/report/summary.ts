@@ -23,6 +23,8 @@ export const summarySchema = z.object({
   kl: perSplit,
   /** Evaluation requests that the gateway's cache answered, and did not. */
   cache: z.object({ hits: z.int(), misses: z.int() }),
+  /** Corrupt images that were met, by split; only splits that have any. */
+  corruptImages: z.record(z.string(), z.int()).optional(),
 });
 
 export type Summary = z.output<typeof summarySchema>;

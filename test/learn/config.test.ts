@@ -36,6 +36,17 @@ test("paths are relative to the file", () => {
   });
 });
 
+test("the list and the class names of a split are files beside the config, with a part of it", () => {
+  const sets = ["data.train.list=train.txt", "data.train.classes=names.txt", 'data.train.split="[:90%]"'];
+  const { path, config } = read(sets);
+  expect(config().data.train).toEqual({
+    folder: join(path, "../photos/train"),
+    list: join(path, "../train.txt"),
+    classes: join(path, "../names.txt"),
+    split: "[:90%]",
+  });
+});
+
 test("an override takes the place of the key that it excludes", () => {
   expect(read(["length.steps=20"]).config().length).toEqual({ steps: 20 });
   const { student } = read(["student.blocks=[1, 1]"]).config();
@@ -48,6 +59,7 @@ test.each([
   ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
   ["teachers.0.url=https://host/v1/models/prof?key=secret", "expected a URL such as"],
   ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
+  ['data.train.split="90%"', "data.train.split: expected a part such as [:90%]"],
   ["student.depth=27", "expected one of 26|50|101|152|200"],
   ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
 ])("%s is refused with: %s", (set, message) => {

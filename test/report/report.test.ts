@@ -124,3 +124,9 @@ test("numbers in words", () => {
   ]);
   expect([45, 720, 12_000, 360_000].map(duration)).toEqual(["45 s", "12 min", "3 h 20 min", "4 d 4 h"]);
 });
+
+test("the report says how many corrupt images there were", async () => {
+  const run = await folder(3);
+  await writeSummary(run, { ...SUMMARY, corruptImages: { train: 3, test: 1 } });
+  expect(await readFile(await writeReport(run), "utf8")).toContain("3 in train, 1 in test: others stood in");
+});

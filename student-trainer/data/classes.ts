@@ -1,0 +1,87 @@
+import { readFileSync } from "node:fs";
+import { UserError } from "@funmatch/config";
+import { column } from "./columns.ts";
+
+const MOST_CLASSES = 100_000;
+
+/** Class names, and the class of each image as a position among them. */
+export interface Classes {
+  labels: string[];
+  classes: Int32Array;
+}
+
+/** The labels of images, as they are met. */
+export interface ClassCollection {
+  push(label: string): void;
+  /**
+   * @param file a file of class names, one a line: it gives the order, and names to numbers
+   * @param numbers whether labels that are all numbers are positions, from 0; else they are names too
+   * @throws UserError for a label that the file lacks
+   */
+  finish(o: { file?: string; numbers: boolean }): Classes;
+}
+
+/**
+ * Collects the labels that a list or shards give their images as text. Names are ordered by code unit, not by the
+ * machine's language.
+ *
+ * @param where for messages: what gives the labels
+ */
+export function collectClasses(where: string): ClassCollection {
+  const known = new Map<string, number>();
+  const order = column(Int32Array);
+  return {
+    push(label) {
+      let place = known.get(label);
+      if (place === undefined) {
+        place = known.size;
+        if (place >= MOST_CLASSES) throw new UserError(`${where} has more than ${MOST_CLASSES} classes`);
+        known.set(label, place);
+      }
+      order.push(place);
+    },
+    finish({ file, numbers }) {
+      const texts = [...known.keys()];
+      const numbered = numbers && texts.every((text) => /^\d+$/.test(text));
+      const found = () => (numbered ? numbersUpTo(texts, where) : [...texts].sort());
+      const labels = file === undefined ? found() : readNames(file);
+      const positions = new Map(labels.map((name, i) => [name, i]));
+      const places = texts.map((text) => {
+        const place = numbered ? Number(text) : positions.get(text);
+        if (place === undefined || place >= labels.length)
+          throw new UserError(
+            `${where} has a label ${text} that is not among the ${labels.length} of ${file}`,
+          );
+        return place;
+      });
+      const classes = order.shared();
+      for (let i = 0; i < classes.length; i++) classes[i] = places[classes[i]!]!;
+      return { labels, classes };
+    },
+  };
+}
+
+function numbersUpTo(texts: string[], where: string): string[] {
+  const last = texts.reduce((most, text) => Math.max(most, Number(text)), -1);
+  if (last >= MOST_CLASSES)
+    throw new UserError(`${where} has a label ${last}, more than ${MOST_CLASSES} classes`);
+  return Array.from({ length: last + 1 }, (_, i) => String(i));
+}
+
+function readNames(file: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UserError(
+      `the class names in ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+  const names = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`${file} names the class ${twice} twice`);
+  return names;
+}
