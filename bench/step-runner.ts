@@ -66,7 +66,7 @@ function describe(side: StepSide, { blocks, width, classes, batch, resolution }:
     resolution,
     batch,
     teaching: "logits",
-    temperature: 1,
+    distance: { kind: "kl", temperature: 1 },
     optimizer: { learningRate: 1e-4, weightDecay: 1e-4, clip: 1, firstMoment: "float32" },
   };
   return side === "plain" ? updateStep(options, plainBit(model)) : updateStep(options);

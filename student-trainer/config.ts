@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { distanceSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
 
 const count = z.int().positive();
@@ -46,9 +47,7 @@ export const trainSchema = z.strictObject({
   teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
   design: z.enum(["funmatch", "fix/cc", "labels"]),
   student,
-  distance: z
-    .strictObject({ kind: z.literal("kl"), temperature: z.number().positive().default(1) })
-    .default({ kind: "kl", temperature: 1 }),
+  distance: distanceSchema.prefault({}),
   mixup: z.number().min(0).max(10).default(1),
   /** Inception crop: share of the picture's area, and width over height. */
   crop: z
@@ -66,9 +65,7 @@ export const trainSchema = z.strictObject({
     clip: z.number().positive().default(1),
     firstMoment: z.enum(["float32", "bfloat16"]).default("float32"),
   }),
-  schedule: z
-    .strictObject({ decay: z.literal("cosine").default("cosine"), warmupSteps: z.int().min(0).default(0) })
-    .default({ decay: "cosine", warmupSteps: 0 }),
+  schedule: scheduleSchema.prefault({}),
   compute: z.literal("float32").default("float32"),
   evaluate: z
     .strictObject({
@@ -127,6 +124,10 @@ function checkTogether(config: TrainConfig, path: string): void {
   };
   if (config.design === "labels" && config.teachers.length > 0)
     fail("design labels teaches from labels: leave teachers out, or choose design funmatch");
+  if (config.design === "labels" && config.distance.kind !== "kl")
+    fail(
+      `distance.kind: design labels has no logits to measure ${config.distance.kind} from; leave distance out`,
+    );
   if (config.design !== "labels" && config.teachers.length === 0)
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
   for (const { url } of config.teachers) teacherAddress(url);

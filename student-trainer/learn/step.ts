@@ -1,8 +1,9 @@
 import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
 import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
+import type { DistanceConfig } from "../method.ts";
 import { adamUpdate } from "./adam.ts";
-import { klDistance, labelLoss } from "./distance.ts";
+import { distanceOf, labelLoss } from "./distance.ts";
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
@@ -16,7 +17,8 @@ export interface UpdateOptions {
   resolution: number;
   batch: number;
   teaching: Teaching;
-  temperature: number;
+  /** From a teacher's logits; labels have a loss of their own. */
+  distance: DistanceConfig;
   optimizer: { learningRate: number; weightDecay: number; clip: number; firstMoment: "float32" | "bfloat16" };
 }
 
@@ -30,6 +32,7 @@ export interface UpdateOptions {
  */
 export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): CaptureOptions {
   const names = Object.keys(o.weights).sort();
+  const distance = o.teaching === "labels" ? labelLoss : distanceOf(o.distance);
   const image = [o.batch, o.resolution, o.resolution, 3];
   return {
     inputs: {
@@ -45,9 +48,7 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
       const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
         const params = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
         const { logits } = network(params, x);
-        const distance =
-          o.teaching === "labels" ? labelLoss(logits, targets) : klDistance(logits, targets, o.temperature);
-        return tf.mean(distance);
+        return tf.mean(distance(logits, targets));
       };
       const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", names));
       const after = adamUpdate({

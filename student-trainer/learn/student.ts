@@ -23,7 +23,7 @@ export async function startStudent(
     batch: config.batch,
     evaluationBatch: config.evaluate.batch,
     teaching: o.teaching,
-    temperature: config.distance.temperature,
+    distance: config.distance,
     optimizer: config.optimizer,
     seed: config.seed,
     initFile: config.student.init,

@@ -43,12 +43,30 @@ test("an override takes the place of the key that it excludes", () => {
   expect(read(["data.train.fashion=train"]).config().data.train).toEqual({ fashion: "train" });
 });
 
+test("distance and schedule are chosen by name, with the parameters of their own", () => {
+  const sets = ["distance={ kind: hard, smoothing: 0.1 }", "schedule={ decay: rsqrt, cooldownSteps: 50 }"];
+  expect(read(sets).config()).toMatchObject({
+    distance: { kind: "hard", smoothing: 0.1 },
+    schedule: { decay: "rsqrt", timescale: 10_000, shift: 0, warmupSteps: 0, cooldownSteps: 50 },
+  });
+  const { schedule } = read(["schedule={ warmupSteps: 5 }"]).config();
+  expect(schedule).toEqual({ decay: "cosine", warmupSteps: 5, cooldownSteps: 0 });
+});
+
 test.each([
   ["teachers.0.url=prof", "expected a URL such as"],
   ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
   ["teachers.0.url=https://host/v1/models/prof?key=secret", "expected a URL such as"],
   ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
   ["student.depth=27", "expected one of 26|50|101|152|200"],
+  ["distance.kind=kd", "distance.kind: expected one of kl|hard|euclidean|l2|logsoftmax_euclidean"],
+  ["distance.smoothing=0.1", '"distance.smoothing" cannot stand beside the other keys there'],
+  ["schedule.decay=step", "schedule.decay: expected one of cosine|linear|rsqrt|stair"],
+  [
+    "schedule={ decay: stair, boundaries: [10, 20], multipliers: [0.1] }",
+    "schedule.multipliers: expected as many multipliers as boundaries",
+  ],
+  ["schedule={ decay: stair, boundaries: [20, 10], multipliers: [0.1, 0] }", "steps in rising order"],
   ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
 ])("%s is refused with: %s", (set, message) => {
   expect(read([set]).config).toThrow(message);
