@@ -67,7 +67,7 @@ function describe(side: StepSide, { blocks, width, classes, batch, resolution }:
     batch,
     teaching: "logits",
     distance: { kind: "kl", temperature: 1 },
-    optimizer: { learningRate: 1e-4, weightDecay: 1e-4, clip: 1, firstMoment: "float32" },
+    optimizer: { kind: "adam", learningRate: 1e-4, weightDecay: 1e-4, clip: 1, firstMoment: "float32" },
   };
   return side === "plain" ? updateStep(options, plainBit(model)) : updateStep(options);
 }

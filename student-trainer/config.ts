@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
-import { distanceSchema, scheduleSchema } from "./method.ts";
+import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
 
 const count = z.int().positive();
@@ -58,13 +58,7 @@ export const trainSchema = z.strictObject({
     z.strictObject({ epochs: z.number().positive() }),
     z.strictObject({ steps: z.int().positive() }),
   ]),
-  optimizer: z.strictObject({
-    kind: z.literal("adam").default("adam"),
-    learningRate: z.number().positive(),
-    weightDecay: z.number().min(0).default(0),
-    clip: z.number().positive().default(1),
-    firstMoment: z.enum(["float32", "bfloat16"]).default("float32"),
-  }),
+  optimizer: optimizerSchema,
   schedule: scheduleSchema.prefault({}),
   compute: z.literal("float32").default("float32"),
   evaluate: z

@@ -1,5 +1,5 @@
 /**
- * How a run's student learns: the `distance` and `schedule` of its config, each chosen by name with the
+ * How a run's student learns: the `distance`, `optimizer` and `schedule` of its config, each chosen by name with the
  * parameters of its own.
  */
 import { z } from "zod";
@@ -69,4 +69,31 @@ export const scheduleSchema = z.discriminatedUnion(
   named("cosine", "linear", "rsqrt", "stair"),
 );
 
+const updates = {
+  learningRate: z.number().positive(),
+  /** Share of a parameter taken away per step at the schedule's 1; not scaled by the learning rate. */
+  weightDecay: z.number().min(0).default(0),
+  /** Largest global norm of the gradients that is let through. */
+  clip: z.number().positive().default(1),
+};
+
+export const optimizerSchema = z.discriminatedUnion(
+  "kind",
+  [
+    z.strictObject({
+      kind: unlessNamed("adam"),
+      ...updates,
+      firstMoment: z.enum(["float32", "bfloat16"]).default("float32"),
+    }),
+    z.strictObject({
+      kind: z.literal("sgd"),
+      ...updates,
+      momentum: z.number().min(0).lt(1).default(0.9),
+      nesterov: z.boolean().default(false),
+    }),
+  ],
+  named("adam", "sgd"),
+);
+
+export type OptimizerConfig = z.output<typeof optimizerSchema>;
 export type DistanceConfig = z.output<typeof distanceSchema>;

@@ -1,9 +1,9 @@
 import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
 import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
-import type { DistanceConfig } from "../method.ts";
-import { adamUpdate } from "./adam.ts";
+import type { DistanceConfig, OptimizerConfig } from "../method.ts";
 import { distanceOf, labelLoss } from "./distance.ts";
+import { optimizerUpdate, ruleOf, zeroSlots } from "./optimizer.ts";
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
@@ -19,19 +19,20 @@ export interface UpdateOptions {
   teaching: Teaching;
   /** From a teacher's logits; labels have a loss of their own. */
   distance: DistanceConfig;
-  optimizer: { learningRate: number; weightDecay: number; clip: number; firstMoment: "float32" | "bfloat16" };
+  optimizer: OptimizerConfig;
 }
 
 /**
- * One training step: images and targets in, loss and norms out, parameters and both moments updated.
+ * One training step: images and targets in, loss and norms out, parameters and what the optimizer keeps of them updated.
  *
  * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
  * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step.
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
- * State: `params/<name>`, `mu/<name>`, `nu/<name>`.
+ * State: `params/<name>`, and the optimizer's (`mu/<name>`, `nu/<name>` for Adam).
  */
 export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): CaptureOptions {
   const names = Object.keys(o.weights).sort();
+  const rule = ruleOf(o.optimizer);
   const distance = o.teaching === "labels" ? labelLoss : distanceOf(o.distance);
   const image = [o.batch, o.resolution, o.resolution, 3];
   return {
@@ -41,7 +42,7 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
     },
-    state: initialState(o.weights),
+    state: { ...parameterState(o.weights), ...zeroSlots(rule, o.weights) },
     fn: (inputs, state) => {
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
       const targets = inputs.targets as tf.Tensor2D;
@@ -51,25 +52,21 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
         return tf.mean(distance(logits, targets));
       };
       const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", names));
-      const after = adamUpdate({
+      const after = optimizerUpdate({
+        rule,
         params: record(names, part(state, "params", names)),
         grads: record(names, grads),
-        mu: record(names, part(state, "mu", names)),
-        nu: record(names, part(state, "nu", names)),
+        slots: state,
         step: inputs.step as tf.Scalar,
         multiplier: inputs.multiplier as tf.Scalar,
         learningRate: o.optimizer.learningRate,
         weightDecay: o.optimizer.weightDecay,
         clip: o.optimizer.clip,
-        muBfloat16: o.optimizer.firstMoment === "bfloat16",
+        decays: /.*\/kernel$/,
       });
       return {
         outputs: { loss: value, gradientNorm: after.gradientNorm, updateNorm: after.updateNorm },
-        state: {
-          ...prefixed("params", after.params),
-          ...prefixed("mu", after.mu),
-          ...prefixed("nu", after.nu),
-        },
+        state: { ...prefixed("params", after.params), ...after.slots },
       };
     },
   };
@@ -105,13 +102,6 @@ type State = Record<string, { shape: readonly number[]; values: Float32Array }>;
 
 function parameterState(weights: Weights): State {
   return prefixed("params", weights);
-}
-
-function initialState(weights: Weights): State {
-  const zeros: Weights = {};
-  for (const [name, { shape, values }] of Object.entries(weights))
-    zeros[name] = { shape, values: new Float32Array(values.length) };
-  return { ...parameterState(weights), ...prefixed("mu", zeros), ...prefixed("nu", zeros) };
 }
 
 function part(state: Record<string, tf.Tensor>, kind: string, names: string[]): tf.Tensor[] {

@@ -43,7 +43,7 @@ export interface StudentApi {
   step(request: StepRequest): StepResult;
   /** images uint8 [evaluationBatch, R, R, 3] → logits [evaluationBatch, K] of the parameters as they are now. */
   forward(request: { images: Uint8Array }): Float32Array;
-  /** Writes parameters and moments as .npz; answers digests of the file and of the parameters. */
+  /** Writes parameters and the optimizer's state as .npz; answers digests of the file and of the parameters. */
   save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
   /** Writes the parameters alone, with big_vision's names, ready to be served as a teacher. */
   exportWeights(request: { path: string }): Promise<void>;
