@@ -67,7 +67,14 @@ function describe(side: StepSide, { blocks, width, classes, batch, resolution }:
     batch,
     teaching: "logits",
     distance: { kind: "kl", temperature: 1 },
-    optimizer: { kind: "adam", learningRate: 1e-4, weightDecay: 1e-4, clip: 1, firstMoment: "float32" },
+    optimizer: {
+      kind: "adam",
+      learningRate: 1e-4,
+      weightDecay: 1e-4,
+      decay: ".*/kernel$",
+      clip: 1,
+      firstMoment: "float32",
+    },
   };
   return side === "plain" ? updateStep(options, plainBit(model)) : updateStep(options);
 }

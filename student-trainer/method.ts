@@ -3,6 +3,7 @@
  * parameters of its own.
  */
 import { z } from "zod";
+import { wholeName } from "./learn/name-pattern.ts";
 
 /** The name of the variant that is meant where none is given. */
 const unlessNamed = <const Name extends string>(name: Name) =>
@@ -69,10 +70,25 @@ export const scheduleSchema = z.discriminatedUnion(
   named("cosine", "linear", "rsqrt", "stair"),
 );
 
+/** A regular expression that has to match a parameter's whole name, such as `root_block/.*`. */
+const namePattern = z.string().refine(isRegularExpression, "expected a regular expression");
+
+function isRegularExpression(pattern: string): boolean {
+  try {
+    return Boolean(wholeName(pattern));
+  } catch {
+    return false;
+  }
+}
+
 const updates = {
   learningRate: z.number().positive(),
   /** Share of a parameter taken away per step at the schedule's 1; not scaled by the learning rate. */
   weightDecay: z.number().min(0).default(0),
+  /** Names of the parameters that decay. */
+  decay: namePattern.default(".*/kernel$"),
+  /** Names of the parameters that stay as they are. */
+  freeze: namePattern.optional(),
   /** Largest global norm of the gradients that is let through. */
   clip: z.number().positive().default(1),
 };

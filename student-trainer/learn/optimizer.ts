@@ -1,3 +1,4 @@
+import type { Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { OptimizerConfig } from "../method.ts";
 import { adam } from "./adam.ts";
@@ -71,18 +72,15 @@ export function optimizerUpdate(o: OptimizerInputs): OptimizerOutputs {
   return { params, slots, gradientNorm, updateNorm: globalNorm(updates) };
 }
 
-/** What a rule keeps before the first step: zeros by `<slot>/<parameter>`. */
-export function zeroSlots<T extends { shape: number[]; values: Float32Array }>(
-  rule: Rule,
-  params: Record<string, T>,
-): Record<string, { shape: number[]; values: Float32Array }> {
-  const zeros = rule.slots.flatMap((slot) =>
-    Object.entries(params).map(([name, { shape, values }]) => [
-      `${slot}/${name}`,
-      { shape, values: new Float32Array(values.length) },
-    ]),
+/** What a rule keeps of the named parameters before the first step: zeros by `<slot>/<parameter>`. */
+export function zeroSlots(rule: Rule, weights: Weights, names: string[]): Weights {
+  const zeros = (name: string) => {
+    const { shape, values } = weights[name]!;
+    return { shape, values: new Float32Array(values.length) };
+  };
+  return Object.fromEntries(
+    rule.slots.flatMap((slot) => names.map((name) => [`${slot}/${name}`, zeros(name)])),
   );
-  return Object.fromEntries(zeros);
 }
 
 /** L2 norm of all numbers of all tensors together. */

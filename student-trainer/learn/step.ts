@@ -3,6 +3,7 @@ import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models"
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistanceConfig, OptimizerConfig } from "../method.ts";
 import { distanceOf, labelLoss } from "./distance.ts";
+import { trainedNames, wholeName } from "./name-pattern.ts";
 import { optimizerUpdate, ruleOf, zeroSlots } from "./optimizer.ts";
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
@@ -24,6 +25,7 @@ export interface UpdateOptions {
 
 /**
  * One training step: images and targets in, loss and norms out, parameters and what the optimizer keeps of them updated.
+ * Frozen parameters are part of the state, but neither they nor their gradients are computed.
  *
  * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
  * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step.
@@ -32,6 +34,9 @@ export interface UpdateOptions {
  */
 export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): CaptureOptions {
   const names = Object.keys(o.weights).sort();
+  const trained = trainedNames(names, o.optimizer);
+  const frozen = names.filter((name) => !trained.includes(name));
+  const decays = wholeName(o.optimizer.decay);
   const rule = ruleOf(o.optimizer);
   const distance = o.teaching === "labels" ? labelLoss : distanceOf(o.distance);
   const image = [o.batch, o.resolution, o.resolution, 3];
@@ -42,27 +47,27 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
     },
-    state: { ...parameterState(o.weights), ...zeroSlots(rule, o.weights) },
+    state: { ...parameterState(o.weights), ...zeroSlots(rule, o.weights, trained) },
     fn: (inputs, state) => {
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
       const targets = inputs.targets as tf.Tensor2D;
       const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
-        const params = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+        const params = { ...record(trained, values), ...record(frozen, part(state, "params", frozen)) };
         const { logits } = network(params, x);
         return tf.mean(distance(logits, targets));
       };
-      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", names));
+      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", trained));
       const after = optimizerUpdate({
         rule,
-        params: record(names, part(state, "params", names)),
-        grads: record(names, grads),
+        params: record(trained, part(state, "params", trained)),
+        grads: record(trained, grads),
         slots: state,
         step: inputs.step as tf.Scalar,
         multiplier: inputs.multiplier as tf.Scalar,
         learningRate: o.optimizer.learningRate,
         weightDecay: o.optimizer.weightDecay,
         clip: o.optimizer.clip,
-        decays: /.*\/kernel$/,
+        decays,
       });
       return {
         outputs: { loss: value, gradientNorm: after.gradientNorm, updateNorm: after.updateNorm },
@@ -108,8 +113,8 @@ function part(state: Record<string, tf.Tensor>, kind: string, names: string[]): 
   return names.map((name) => state[`${kind}/${name}`] as tf.Tensor);
 }
 
-function record(names: string[], values: tf.Tensor[]): Record<string, tf.Tensor> {
-  return Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+function record<T>(names: string[], values: T[]): Record<string, T> {
+  return Object.fromEntries(names.map((name, i) => [name, values[i] as T]));
 }
 
 function prefixed<T>(kind: string, values: Record<string, T>): Record<string, T> {

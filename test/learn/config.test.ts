@@ -61,6 +61,9 @@ test.each([
   ["student.depth=27", "expected one of 26|50|101|152|200"],
   ["distance.kind=kd", "distance.kind: expected one of kl|hard|euclidean|l2|logsoftmax_euclidean"],
   ["distance.smoothing=0.1", '"distance.smoothing" cannot stand beside the other keys there'],
+  ["optimizer.kind=lion", "optimizer.kind: expected one of adam|sgd"],
+  ["optimizer.momentum=0.9", '"optimizer.momentum" cannot stand beside the other keys there'],
+  ["optimizer.freeze='head/('", "optimizer.freeze: expected a regular expression"],
   ["schedule.decay=step", "schedule.decay: expected one of cosine|linear|rsqrt|stair"],
   [
     "schedule={ decay: stair, boundaries: [10, 20], multipliers: [0.1] }",

@@ -52,7 +52,7 @@ function captured(momentum: number, nesterov: boolean) {
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
     },
-    state: { ...params, ...zeroSlots(rule, params) },
+    state: { ...params, ...zeroSlots(rule, params, Object.values(NAMES)) },
     fn: (inputs, state) => {
       const after = optimizerUpdate({
         rule,
