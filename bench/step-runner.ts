@@ -65,6 +65,7 @@ function describe(side: StepSide, { blocks, width, classes, batch, resolution }:
     weights: initBit(model, noise),
     resolution,
     batch,
+    accumulate: 1,
     teaching: "logits",
     distance: { kind: "kl", temperature: 1 },
     optimizer: {

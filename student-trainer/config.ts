@@ -54,6 +54,11 @@ export const trainSchema = z.strictObject({
     .strictObject({ area: range(0, 1).default([0.05, 1]), aspect: range(0, 100).default([0.75, 1.33]) })
     .prefault({}),
   batch: z.int().min(2).max(65_536),
+  /**
+   * Micro-batches that a batch goes through the student in, for less memory: the same step but for rounding, and,
+   * in a network with BatchNorm, for its statistics, which are of a micro-batch each.
+   */
+  accumulate: count.default(1),
   length: z.union([
     z.strictObject({ epochs: z.number().positive() }),
     z.strictObject({ steps: z.int().positive() }),
@@ -124,6 +129,8 @@ function checkTogether(config: TrainConfig, path: string): void {
     );
   if (config.design !== "labels" && config.teachers.length === 0)
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
+  if (config.batch % config.accumulate !== 0)
+    fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
   for (const { url } of config.teachers) teacherAddress(url);
   if ((config.student.depth === undefined) === (config.student.blocks === undefined))
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");

@@ -2,9 +2,10 @@ import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engin
 import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistanceConfig, OptimizerConfig } from "../method.ts";
+import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
 import { distanceOf, labelLoss } from "./distance.ts";
 import { trainedNames, wholeName } from "./name-pattern.ts";
-import { optimizerUpdate, ruleOf, zeroSlots } from "./optimizer.ts";
+import { type OptimizerInputs, optimizerUpdate, ruleOf, zeroSlots } from "./optimizer.ts";
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
@@ -17,6 +18,8 @@ export interface UpdateOptions {
   weights: Weights;
   resolution: number;
   batch: number;
+  /** Micro-batches of a batch; 1: it goes through the network at once. */
+  accumulate: number;
   teaching: Teaching;
   /** From a teacher's logits; labels have a loss of their own. */
   distance: DistanceConfig;
@@ -24,11 +27,12 @@ export interface UpdateOptions {
 }
 
 /**
- * One training step: images and targets in, loss and norms out, parameters and what the optimizer keeps of them updated.
+ * One training step, or with `accumulate` that of a micro-batch: images and targets in, loss and norms out, parameters and what the optimizer keeps of them updated.
  * Frozen parameters are part of the state, but neither they nor their gradients are computed.
  *
  * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
- * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step.
+ * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step;
+ * with `accumulate`, `last` float32 [], 1 for a step's last micro-batch, else 0.
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
  * State: `params/<name>`, and the optimizer's (`mu/<name>`, `nu/<name>` for Adam).
  */
@@ -39,15 +43,21 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
   const decays = wholeName(o.optimizer.decay);
   const rule = ruleOf(o.optimizer);
   const distance = o.teaching === "labels" ? labelLoss : distanceOf(o.distance);
-  const image = [o.batch, o.resolution, o.resolution, 3];
+  const microBatch = o.batch / o.accumulate;
+  const image = [microBatch, o.resolution, o.resolution, 3];
   return {
     inputs: {
       images: { shape: image, dtype: "uint8" },
-      targets: { shape: [o.batch, o.model.classes], dtype: "float32" },
+      targets: { shape: [microBatch, o.model.classes], dtype: "float32" },
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
+      ...(o.accumulate > 1 && { last: { shape: [], dtype: "float32" } as const }),
     },
-    state: { ...parameterState(o.weights), ...zeroSlots(rule, o.weights, trained) },
+    state: {
+      ...parameterState(o.weights),
+      ...zeroSlots(rule, o.weights, trained),
+      ...(o.accumulate > 1 && zeroSums(o.weights, trained)),
+    },
     fn: (inputs, state) => {
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
       const targets = inputs.targets as tf.Tensor2D;
@@ -57,7 +67,7 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
         return tf.mean(distance(logits, targets));
       };
       const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", trained));
-      const after = optimizerUpdate({
+      const into: OptimizerInputs = {
         rule,
         params: record(trained, part(state, "params", trained)),
         grads: record(trained, grads),
@@ -68,18 +78,17 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
         weightDecay: o.optimizer.weightDecay,
         clip: o.optimizer.clip,
         decays,
-      });
+      };
+      const after =
+        o.accumulate > 1
+          ? accumulatedUpdate(into, o.accumulate, inputs.last as tf.Scalar)
+          : optimizerUpdate(into);
       return {
         outputs: { loss: value, gradientNorm: after.gradientNorm, updateNorm: after.updateNorm },
         state: { ...prefixed("params", after.params), ...after.slots },
       };
     },
   };
-}
-
-/** The training step as one native call; its state stays inside the session. */
-export function captureUpdate(o: UpdateOptions): Captured {
-  return captureStep(updateStep(o));
 }
 
 /** Captures the student's forward pass: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */

@@ -21,6 +21,7 @@ export async function startStudent(
     model: studentModel(config, o.classes),
     resolution: config.student.resolution,
     batch: config.batch,
+    accumulate: config.accumulate,
     evaluationBatch: config.evaluate.batch,
     teaching: o.teaching,
     distance: config.distance,

@@ -64,6 +64,7 @@ test.each([
   ["optimizer.kind=lion", "optimizer.kind: expected one of adam|sgd"],
   ["optimizer.momentum=0.9", '"optimizer.momentum" cannot stand beside the other keys there'],
   ["optimizer.freeze='head/('", "optimizer.freeze: expected a regular expression"],
+  ["accumulate=3", "accumulate: a batch of 128 images is not 3 equal parts"],
   ["schedule.decay=step", "schedule.decay: expected one of cosine|linear|rsqrt|stair"],
   [
     "schedule={ decay: stair, boundaries: [10, 20], multipliers: [0.1] }",

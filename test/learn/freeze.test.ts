@@ -1,9 +1,9 @@
-import { type Captured, loadEngine } from "@funmatch/engine";
+import { type Captured, captureStep, loadEngine } from "@funmatch/engine";
 import { initBit, type Weights } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import { beforeAll, describe, expect, test } from "vitest";
 import { trainedNames } from "../../student-trainer/learn/name-pattern.ts";
-import { captureUpdate, type UpdateOptions } from "../../student-trainer/learn/step.ts";
+import { type UpdateOptions, updateStep } from "../../student-trainer/learn/step.ts";
 
 beforeAll(async () => {
   await loadEngine();
@@ -26,19 +26,22 @@ function weights(): Weights {
 }
 
 function update(optimizer: object): Captured {
-  return captureUpdate({
-    model: MODEL,
-    weights: weights(),
-    resolution: SIDE,
-    batch: BATCH,
-    teaching: "logits",
-    distance: { kind: "kl", temperature: 1 },
-    optimizer: {
-      ...{ kind: "sgd", momentum: 0, nesterov: false, learningRate: 0.1, clip: 1e9 },
-      ...{ weightDecay: 0, decay: ".*/kernel$" },
-      ...optimizer,
-    } as UpdateOptions["optimizer"],
-  });
+  return captureStep(
+    updateStep({
+      model: MODEL,
+      weights: weights(),
+      resolution: SIDE,
+      batch: BATCH,
+      accumulate: 1,
+      teaching: "logits",
+      distance: { kind: "kl", temperature: 1 },
+      optimizer: {
+        ...{ kind: "sgd", momentum: 0, nesterov: false, learningRate: 0.1, clip: 1e9 },
+        ...{ weightDecay: 0, decay: ".*/kernel$" },
+        ...optimizer,
+      } as UpdateOptions["optimizer"],
+    }),
+  );
 }
 
 function step(captured: Captured, n: number) {
