@@ -65,9 +65,17 @@ function describe(side: StepSide, { blocks, width, classes, batch, resolution }:
     weights: initBit(model, noise),
     resolution,
     batch,
+    accumulate: 1,
     teaching: "logits",
-    temperature: 1,
-    optimizer: { learningRate: 1e-4, weightDecay: 1e-4, clip: 1, firstMoment: "float32" },
+    distance: { kind: "kl", temperature: 1 },
+    optimizer: {
+      kind: "adam",
+      learningRate: 1e-4,
+      weightDecay: 1e-4,
+      decay: ".*/kernel$",
+      clip: 1,
+      firstMoment: "float32",
+    },
   };
   return side === "plain" ? updateStep(options, plainBit(model)) : updateStep(options);
 }

@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
+import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
 
 const count = z.int().positive();
@@ -59,29 +60,24 @@ export const trainSchema = z.strictObject({
   teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
   design: z.enum(["funmatch", "fix/cc", "labels"]),
   student,
-  distance: z
-    .strictObject({ kind: z.literal("kl"), temperature: z.number().positive().default(1) })
-    .default({ kind: "kl", temperature: 1 }),
+  distance: distanceSchema.prefault({}),
   mixup: z.number().min(0).max(10).default(1),
   /** Inception crop: share of the picture's area, and width over height. */
   crop: z
     .strictObject({ area: range(0, 1).default([0.05, 1]), aspect: range(0, 100).default([0.75, 1.33]) })
     .prefault({}),
   batch: z.int().min(2).max(65_536),
+  /**
+   * Micro-batches that a batch goes through the student in, for less memory: the same step but for rounding, and,
+   * in a network with BatchNorm, for its statistics, which are of a micro-batch each.
+   */
+  accumulate: count.default(1),
   length: z.union([
     z.strictObject({ epochs: z.number().positive() }),
     z.strictObject({ steps: z.int().positive() }),
   ]),
-  optimizer: z.strictObject({
-    kind: z.literal("adam").default("adam"),
-    learningRate: z.number().positive(),
-    weightDecay: z.number().min(0).default(0),
-    clip: z.number().positive().default(1),
-    firstMoment: z.enum(["float32", "bfloat16"]).default("float32"),
-  }),
-  schedule: z
-    .strictObject({ decay: z.literal("cosine").default("cosine"), warmupSteps: z.int().min(0).default(0) })
-    .default({ decay: "cosine", warmupSteps: 0 }),
+  optimizer: optimizerSchema,
+  schedule: scheduleSchema.prefault({}),
   compute: z.literal("float32").default("float32"),
   evaluate: z
     .strictObject({
@@ -148,8 +144,14 @@ function checkTogether(config: TrainConfig, path: string): void {
   };
   if (config.design === "labels" && config.teachers.length > 0)
     fail("design labels teaches from labels: leave teachers out, or choose design funmatch");
+  if (config.design === "labels" && config.distance.kind !== "kl")
+    fail(
+      `distance.kind: design labels has no logits to measure ${config.distance.kind} from; leave distance out`,
+    );
   if (config.design !== "labels" && config.teachers.length === 0)
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
+  if (config.batch % config.accumulate !== 0)
+    fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
   for (const { url } of config.teachers) teacherAddress(url);
   if ((config.student.depth === undefined) === (config.student.blocks === undefined))
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");

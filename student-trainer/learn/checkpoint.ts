@@ -10,7 +10,7 @@ const hex = z.string().regex(/^[0-9a-f]{64}$/);
 
 const checkpointSchema = z.strictObject({
   step: z.int().min(0),
-  /** SHA-256 of state.npz: parameters and both moments. */
+  /** SHA-256 of state.npz: parameters and what the optimizer keeps of them. */
   stateSha256: hex,
   parametersSha256: z.string(),
   /** Where the data order stands: the next step takes the examples after these. */

@@ -1,4 +1,24 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { DistanceConfig } from "../method.ts";
+
+/** Per example: student logits [N,K], teacher logits [N,K] → [N]. */
+export type Distance = (student: tf.Tensor2D, teacher: tf.Tensor2D) => tf.Tensor1D;
+
+/** The distance that a config names. */
+export function distanceOf(config: DistanceConfig): Distance {
+  switch (config.kind) {
+    case "kl":
+      return (student, teacher) => klDistance(student, teacher, config.temperature);
+    case "hard":
+      return (student, teacher) => hardDistance(student, teacher, config.smoothing);
+    case "euclidean":
+      return euclideanDistance;
+    case "l2":
+      return l2Distance;
+    case "logsoftmax_euclidean":
+      return logSoftmaxDistance;
+  }
+}
 
 /**
  * KL divergence of the student from the teacher at a temperature, times the temperature squared so that its

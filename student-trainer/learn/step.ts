@@ -1,8 +1,11 @@
 import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
 import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
-import { adamUpdate } from "./adam.ts";
-import { klDistance, labelLoss } from "./distance.ts";
+import type { DistanceConfig, OptimizerConfig } from "../method.ts";
+import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
+import { distanceOf, labelLoss } from "./distance.ts";
+import { trainedNames, wholeName } from "./name-pattern.ts";
+import { type OptimizerInputs, optimizerUpdate, ruleOf, zeroSlots } from "./optimizer.ts";
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
@@ -15,68 +18,77 @@ export interface UpdateOptions {
   weights: Weights;
   resolution: number;
   batch: number;
+  /** Micro-batches of a batch; 1: it goes through the network at once. */
+  accumulate: number;
   teaching: Teaching;
-  temperature: number;
-  optimizer: { learningRate: number; weightDecay: number; clip: number; firstMoment: "float32" | "bfloat16" };
+  /** From a teacher's logits; labels have a loss of their own. */
+  distance: DistanceConfig;
+  optimizer: OptimizerConfig;
 }
 
 /**
- * One training step: images and targets in, loss and norms out, parameters and both moments updated.
+ * One training step, or with `accumulate` that of a micro-batch: images and targets in, loss and norms out, parameters and what the optimizer keeps of them updated.
+ * Frozen parameters are part of the state, but neither they nor their gradients are computed.
  *
  * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
- * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step.
+ * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step;
+ * with `accumulate`, `last` float32 [], 1 for a step's last micro-batch, else 0.
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
- * State: `params/<name>`, `mu/<name>`, `nu/<name>`.
+ * State: `params/<name>`, and the optimizer's (`mu/<name>`, `nu/<name>` for Adam).
  */
 export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): CaptureOptions {
   const names = Object.keys(o.weights).sort();
-  const image = [o.batch, o.resolution, o.resolution, 3];
+  const trained = trainedNames(names, o.optimizer);
+  const frozen = names.filter((name) => !trained.includes(name));
+  const decays = wholeName(o.optimizer.decay);
+  const rule = ruleOf(o.optimizer);
+  const distance = o.teaching === "labels" ? labelLoss : distanceOf(o.distance);
+  const microBatch = o.batch / o.accumulate;
+  const image = [microBatch, o.resolution, o.resolution, 3];
   return {
     inputs: {
       images: { shape: image, dtype: "uint8" },
-      targets: { shape: [o.batch, o.model.classes], dtype: "float32" },
+      targets: { shape: [microBatch, o.model.classes], dtype: "float32" },
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
+      ...(o.accumulate > 1 && { last: { shape: [], dtype: "float32" } as const }),
     },
-    state: initialState(o.weights),
+    state: {
+      ...parameterState(o.weights),
+      ...zeroSlots(rule, o.weights, trained),
+      ...(o.accumulate > 1 && zeroSums(o.weights, trained)),
+    },
     fn: (inputs, state) => {
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
       const targets = inputs.targets as tf.Tensor2D;
       const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
-        const params = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+        const params = { ...record(trained, values), ...record(frozen, part(state, "params", frozen)) };
         const { logits } = network(params, x);
-        const distance =
-          o.teaching === "labels" ? labelLoss(logits, targets) : klDistance(logits, targets, o.temperature);
-        return tf.mean(distance);
+        return tf.mean(distance(logits, targets));
       };
-      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", names));
-      const after = adamUpdate({
-        params: record(names, part(state, "params", names)),
-        grads: record(names, grads),
-        mu: record(names, part(state, "mu", names)),
-        nu: record(names, part(state, "nu", names)),
+      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", trained));
+      const into: OptimizerInputs = {
+        rule,
+        params: record(trained, part(state, "params", trained)),
+        grads: record(trained, grads),
+        slots: state,
         step: inputs.step as tf.Scalar,
         multiplier: inputs.multiplier as tf.Scalar,
         learningRate: o.optimizer.learningRate,
         weightDecay: o.optimizer.weightDecay,
         clip: o.optimizer.clip,
-        muBfloat16: o.optimizer.firstMoment === "bfloat16",
-      });
+        decays,
+      };
+      const after =
+        o.accumulate > 1
+          ? accumulatedUpdate(into, o.accumulate, inputs.last as tf.Scalar)
+          : optimizerUpdate(into);
       return {
         outputs: { loss: value, gradientNorm: after.gradientNorm, updateNorm: after.updateNorm },
-        state: {
-          ...prefixed("params", after.params),
-          ...prefixed("mu", after.mu),
-          ...prefixed("nu", after.nu),
-        },
+        state: { ...prefixed("params", after.params), ...after.slots },
       };
     },
   };
-}
-
-/** The training step as one native call; its state stays inside the session. */
-export function captureUpdate(o: UpdateOptions): Captured {
-  return captureStep(updateStep(o));
 }
 
 /** Captures the student's forward pass: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
@@ -106,19 +118,12 @@ function parameterState(weights: Weights): State {
   return prefixed("params", weights);
 }
 
-function initialState(weights: Weights): State {
-  const zeros: Weights = {};
-  for (const [name, { shape, values }] of Object.entries(weights))
-    zeros[name] = { shape, values: new Float32Array(values.length) };
-  return { ...parameterState(weights), ...prefixed("mu", zeros), ...prefixed("nu", zeros) };
-}
-
 function part(state: Record<string, tf.Tensor>, kind: string, names: string[]): tf.Tensor[] {
   return names.map((name) => state[`${kind}/${name}`] as tf.Tensor);
 }
 
-function record(names: string[], values: tf.Tensor[]): Record<string, tf.Tensor> {
-  return Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
+function record<T>(names: string[], values: T[]): Record<string, T> {
+  return Object.fromEntries(names.map((name, i) => [name, values[i] as T]));
 }
 
 function prefixed<T>(kind: string, values: Record<string, T>): Record<string, T> {

@@ -1,5 +1,5 @@
 import { UserError } from "@funmatch/config";
-import type { Captured } from "@funmatch/engine";
+import { type Captured, captureStep } from "@funmatch/engine";
 import {
   type BitConfig,
   bitConfigOf,
@@ -12,8 +12,9 @@ import {
   writeNpz,
 } from "@funmatch/models";
 import { draws } from "@funmatch/views";
+import { lastingState, runStep } from "./accumulate.ts";
 import { sha256OfFile } from "./checkpoint.ts";
-import { captureForward, captureUpdate, type UpdateOptions } from "./step.ts";
+import { captureForward, type UpdateOptions, updateStep } from "./step.ts";
 
 /** What the student's thread is started with; plain data, since it crosses to a worker. */
 export interface StudentInit extends Omit<UpdateOptions, "weights"> {
@@ -43,7 +44,7 @@ export interface StudentApi {
   step(request: StepRequest): StepResult;
   /** images uint8 [evaluationBatch, R, R, 3] → logits [evaluationBatch, K] of the parameters as they are now. */
   forward(request: { images: Uint8Array }): Float32Array;
-  /** Writes parameters and moments as .npz; answers digests of the file and of the parameters. */
+  /** Writes parameters and the optimizer's state as .npz; answers digests of the file and of the parameters. */
   save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
   /** Writes the parameters alone, with big_vision's names, ready to be served as a teacher. */
   exportWeights(request: { path: string }): Promise<void>;
@@ -53,7 +54,8 @@ export interface StudentApi {
 /** Runs in the engine worker: owns the captured step and the captured forward pass. */
 export async function start(init: StudentInit): Promise<StudentApi> {
   const weights = await firstWeights(init);
-  const update = captureUpdate({ ...init, weights });
+  const options = updateStep({ ...init, weights });
+  const update = captureStep(options);
   if (init.stateFile) update.writeState(await readState(init.stateFile));
   let forward: Captured | undefined;
   let forwardIsCurrent = false;
@@ -69,20 +71,9 @@ export async function start(init: StudentInit): Promise<StudentApi> {
   };
 
   return {
-    step({ images, targets, step, multiplier }) {
+    step(request) {
       forwardIsCurrent = false;
-      const out = update.run({
-        images,
-        targets,
-        step: Float32Array.of(step),
-        multiplier: Float32Array.of(multiplier),
-      });
-      const scalar = (name: string) => out[name]?.[0] as number;
-      return {
-        loss: scalar("loss"),
-        gradientNorm: scalar("gradientNorm"),
-        updateNorm: scalar("updateNorm"),
-      };
+      return runStep(update, request, init.accumulate);
     },
     forward({ images }) {
       if (!forward) {
@@ -94,7 +85,7 @@ export async function start(init: StudentInit): Promise<StudentApi> {
       return forward.run({ images }).logits as Float32Array;
     },
     async save({ path }) {
-      const state = update.readState();
+      const state = update.readState(lastingState(options));
       await writeNpz(
         path,
         Object.fromEntries(

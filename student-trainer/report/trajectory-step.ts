@@ -1,8 +1,9 @@
 import { type Captured, captureStep } from "@funmatch/engine";
 import { bit, bitConfigOf, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
-import { adamUpdate, globalNorm } from "../learn/adam.ts";
+import { adam } from "../learn/adam.ts";
 import { klDistance } from "../learn/distance.ts";
+import { globalNorm, optimizerUpdate } from "../learn/optimizer.ts";
 
 /** The settings of a golden trajectory, named as big_vision names them. */
 export interface TrajectoryConfig {
@@ -31,10 +32,9 @@ export function captureTrajectoryStep(
   logits: number[],
 ): Captured {
   const names = Object.keys(weights);
+  const rule = adam({ firstMoment: config.mu_dtype, b1: config.b1, b2: config.b2, epsilon: config.eps });
   const network = bit(bitConfigOf(weights));
   const scalar = { shape: [], dtype: "float32" } as const;
-  const part = (state: Record<string, tf.Tensor>, kind: string): Record<string, tf.Tensor> =>
-    Object.fromEntries(names.map((name) => [name, state[`${kind}/${name}`]!]));
   return captureStep({
     inputs: {
       images: { shape: images, dtype: "uint8" },
@@ -53,27 +53,22 @@ export function captureTrajectoryStep(
         const { logits: own } = network(params, x);
         return tf.mean(klDistance(own, inputs.teacher as tf.Tensor2D, config.temperature));
       };
-      const params = part(state, "params");
+      const params = Object.fromEntries(names.map((name) => [name, state[`params/${name}`]!]));
       const { value, grads } = tf.valueAndGrads(lossOf)(names.map((name) => params[name]!));
-      const after = adamUpdate({
+      const after = optimizerUpdate({
+        rule,
         params,
         grads: Object.fromEntries(names.map((name, i) => [name, grads[i]!])),
-        mu: part(state, "mu"),
-        nu: part(state, "nu"),
+        slots: state,
         step: inputs.step as tf.Scalar,
         multiplier: inputs.multiplier as tf.Scalar,
         learningRate: config.lr,
         weightDecay: config.wd,
         clip: config.grad_clip_norm ?? NO_CLIPPING,
-        muBfloat16: config.mu_dtype === "bfloat16",
-        b1: config.b1,
-        b2: config.b2,
-        epsilon: config.eps,
         decays: new RegExp(`^(?:${config.wd_mask})$`),
       });
-      const newState: Record<string, tf.Tensor> = {};
-      for (const kind of ["params", "mu", "nu"] as const)
-        for (const name of names) newState[`${kind}/${name}`] = after[kind][name]!;
+      const newState = { ...after.slots };
+      for (const name of names) newState[`params/${name}`] = after.params[name]!;
       return {
         outputs: {
           loss: value,

@@ -1,7 +1,8 @@
 import { loadEngine } from "@funmatch/engine";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type AdamInputs, adamUpdate } from "../../student-trainer/learn/adam.ts";
+import { adam } from "../../student-trainer/learn/adam.ts";
+import { optimizerUpdate } from "../../student-trainer/learn/optimizer.ts";
 
 beforeAll(async () => {
   await loadEngine();
@@ -39,32 +40,34 @@ function run(
   o: { lr: number; wd: number; clip: number },
   muBfloat16 = false,
 ) {
-  let state: Pick<AdamInputs, "params" | "mu" | "nu"> = {
-    params: { [KERNEL]: tf.tensor1d([1]), [BIAS]: tf.tensor1d([-2]) },
-    mu: { [KERNEL]: tf.zeros([1]), [BIAS]: tf.zeros([1]) },
-    nu: { [KERNEL]: tf.zeros([1]), [BIAS]: tf.zeros([1]) },
-  };
+  let params: Record<string, tf.Tensor> = { [KERNEL]: tf.tensor1d([1]), [BIAS]: tf.tensor1d([-2]) };
+  let slots: Record<string, tf.Tensor> = Object.fromEntries(
+    ["mu", "nu"].flatMap((slot) => [KERNEL, BIAS].map((name) => [`${slot}/${name}`, tf.zeros([1])])),
+  );
   let norms: number[] = [];
   steps.forEach(({ gradient, multiplier }, i) => {
-    const after = adamUpdate({
-      ...state,
+    const after = optimizerUpdate({
+      rule: adam({ firstMoment: muBfloat16 ? "bfloat16" : "float32" }),
+      params,
+      slots,
       grads: { [KERNEL]: tf.tensor1d([gradient[0]!]), [BIAS]: tf.tensor1d([gradient[1]!]) },
       step: tf.scalar(i + 1),
       multiplier: tf.scalar(multiplier),
       learningRate: o.lr,
       weightDecay: o.wd,
       clip: o.clip,
-      muBfloat16,
+      decays: /.*\/kernel$/,
     });
-    state = after;
+    ({ params, slots } = after);
     norms = [after.gradientNorm, after.updateNorm].map((t) => t.dataSync()[0]!);
   });
-  const value = (t: tf.Tensor) => t.dataSync()[0]!;
-  return {
-    norms,
-    [KERNEL]: { p: value(state.params[KERNEL]!), mu: value(state.mu[KERNEL]!), nu: value(state.nu[KERNEL]!) },
-    [BIAS]: { p: value(state.params[BIAS]!), mu: value(state.mu[BIAS]!), nu: value(state.nu[BIAS]!) },
-  };
+  const value = (t: tf.Tensor | undefined) => t!.dataSync()[0]!;
+  const of = (name: string) => ({
+    p: value(params[name]),
+    mu: value(slots[`mu/${name}`]),
+    nu: value(slots[`nu/${name}`]),
+  });
+  return { norms, [KERNEL]: of(KERNEL), [BIAS]: of(BIAS) };
 }
 
 const STEPS = [
@@ -73,7 +76,7 @@ const STEPS = [
   { gradient: [0.01, -7], multiplier: 0.25 },
 ];
 
-describe("adamUpdate", () => {
+describe("adam", () => {
   test("follows the formulas", () => {
     const settings = { lr: 0.1, wd: 0.01, clip: 1 };
     const [ours, exact] = [run(STEPS, settings), reference(STEPS, settings)];

@@ -54,6 +54,16 @@ test("an override takes the place of the key that it excludes", () => {
   expect(read(["data.train.fashion=train"]).config().data.train).toEqual({ fashion: "train" });
 });
 
+test("distance and schedule are chosen by name, with the parameters of their own", () => {
+  const sets = ["distance={ kind: hard, smoothing: 0.1 }", "schedule={ decay: rsqrt, cooldownSteps: 50 }"];
+  expect(read(sets).config()).toMatchObject({
+    distance: { kind: "hard", smoothing: 0.1 },
+    schedule: { decay: "rsqrt", timescale: 10_000, shift: 0, warmupSteps: 0, cooldownSteps: 50 },
+  });
+  const { schedule } = read(["schedule={ warmupSteps: 5 }"]).config();
+  expect(schedule).toEqual({ decay: "cosine", warmupSteps: 5, cooldownSteps: 0 });
+});
+
 test.each([
   ["teachers.0.url=prof", "expected a URL such as"],
   ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
@@ -61,6 +71,18 @@ test.each([
   ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
   ['data.train.split="90%"', "data.train.split: expected a part such as [:90%]"],
   ["student.depth=27", "expected one of 26|50|101|152|200"],
+  ["distance.kind=kd", "distance.kind: expected one of kl|hard|euclidean|l2|logsoftmax_euclidean"],
+  ["distance.smoothing=0.1", '"distance.smoothing" cannot stand beside the other keys there'],
+  ["optimizer.kind=lion", "optimizer.kind: expected one of adam|sgd"],
+  ["optimizer.momentum=0.9", '"optimizer.momentum" cannot stand beside the other keys there'],
+  ["optimizer.freeze='head/('", "optimizer.freeze: expected a regular expression"],
+  ["accumulate=3", "accumulate: a batch of 128 images is not 3 equal parts"],
+  ["schedule.decay=step", "schedule.decay: expected one of cosine|linear|rsqrt|stair"],
+  [
+    "schedule={ decay: stair, boundaries: [10, 20], multipliers: [0.1] }",
+    "schedule.multipliers: expected as many multipliers as boundaries",
+  ],
+  ["schedule={ decay: stair, boundaries: [20, 10], multipliers: [0.1, 0] }", "steps in rising order"],
   ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
 ])("%s is refused with: %s", (set, message) => {
   expect(read([set]).config).toThrow(message);

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
   agreement,
+  distanceOf,
   euclideanDistance,
   hardDistance,
   klDistance,
@@ -79,6 +80,15 @@ test("hard: the teacher's first choice as label, smoothed over the others", () =
   const entropy = 0.8 * Math.log(0.8) + 2 * 0.1 * Math.log(0.1);
   const exact = entropy - 0.8 * q[1]! - 0.1 * (q[0]! + q[2]!);
   expect(values(hardDistance(student(), teacher(), 0.2))[0]).toBeCloseTo(exact, 5);
+});
+
+test("a config chooses a distance by its name", () => {
+  const of = (config: Parameters<typeof distanceOf>[0]) => values(distanceOf(config)(student(), teacher()));
+  expect(of({ kind: "kl", temperature: 3 })).toEqual(values(klDistance(student(), teacher(), 3)));
+  expect(of({ kind: "hard", smoothing: 0.2 })).toEqual(values(hardDistance(student(), teacher(), 0.2)));
+  expect(of({ kind: "euclidean" })).toEqual(values(euclideanDistance(student(), teacher())));
+  expect(of({ kind: "l2" })).toEqual(values(l2Distance(student(), teacher())));
+  expect(of({ kind: "logsoftmax_euclidean" })).toEqual(values(logSoftmaxDistance(student(), teacher())));
 });
 
 test("agreement: the teacher's first among the student's first k", () => {

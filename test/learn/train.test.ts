@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startFunmatch, temporaryFolder, writeRunConfig, writeTeacherWeights } from "../e2e/services.ts";
@@ -39,6 +39,35 @@ test("a warm-up longer than the run is refused before a step, and mended in the 
   const mended = await trainFromLabels(folder, { schedule: { warmupSteps: 1 } });
   expect(mended.code, mended.output).toBe(0);
   expect(existsSync(join(folder, "run", "summary.json"))).toBe(true);
+});
+
+test.each([
+  ["sgd", { optimizer: { kind: "sgd", learningRate: 0.05, nesterov: true } }],
+  [
+    "a frozen root, in micro-batches",
+    { optimizer: { learningRate: 1e-3, freeze: "root_block/.*" }, accumulate: 4 },
+  ],
+])(
+  "a run goes on from a checkpoint bit for bit: %s",
+  async (_, more) => {
+    const folder = temporaryFolder("optimizer-state");
+    const first = await trainFromLabels(folder, more);
+    expect(first.code, first.output).toBe(0);
+    const last = join(first.checkpoints, "step-000000004");
+    const wanted = readFileSync(join(last, "state.npz"));
+    rmSync(last, { recursive: true });
+    const again = await trainFromLabels(folder, more);
+    expect(again.code, again.output).toBe(0);
+    expect(readFileSync(join(last, "state.npz")).equals(wanted)).toBe(true);
+  },
+  60_000,
+);
+
+test("a freeze pattern that matches nothing is told in one line", async () => {
+  const optimizer = { learningRate: 1e-3, freeze: "root" };
+  const { code, output } = await trainFromLabels(temporaryFolder("freeze"), { optimizer });
+  expect(code, output).toBe(2);
+  expect(output).toMatch(/^funmatch: optimizer.freeze: "root" matches none of the student's parameters/);
 });
 
 test("weights to begin from: what does not fit is told in one line; a resumed run needs them no more", async () => {

@@ -1,0 +1,89 @@
+import type { Weights } from "@funmatch/models";
+import * as tf from "@tensorflow/tfjs-core";
+import type { OptimizerConfig } from "../method.ts";
+import { adam } from "./adam.ts";
+import type { Rule } from "./rule.ts";
+import { sgd } from "./sgd.ts";
+
+type Tensors = Record<string, tf.Tensor>;
+
+/** The rule that a config names. */
+export function ruleOf(config: OptimizerConfig): Rule {
+  switch (config.kind) {
+    case "adam":
+      return adam(config);
+    case "sgd":
+      return sgd(config);
+  }
+}
+
+export interface OptimizerInputs {
+  rule: Rule;
+  params: Tensors;
+  /** Of the same names as the parameters. */
+  grads: Tensors;
+  /** What the rule keeps, each by `<slot>/<parameter>`; other names are not looked at. */
+  slots: Tensors;
+  /** Which update this is, counted from 1; a tensor, since a captured step must not freeze it. */
+  step: tf.Scalar;
+  /** The schedule's value for this step; scales weight decay too. */
+  multiplier: tf.Scalar;
+  learningRate: number;
+  /** Share of a parameter taken away per step at multiplier 1; not scaled by the learning rate. */
+  weightDecay: number;
+  /** Names of the parameters that decay. */
+  decays: RegExp;
+  /** Largest global norm of the gradients that is let through. */
+  clip: number;
+}
+
+export interface OptimizerOutputs {
+  params: Tensors;
+  slots: Tensors;
+  /** Global norm of the gradients before clipping. */
+  gradientNorm: tf.Scalar;
+  /** Global norm of what was subtracted from the parameters. */
+  updateNorm: tf.Scalar;
+}
+
+/**
+ * One step of the paper's optimizer with any rule in its middle: clip by global norm, the rule (Adam in the paper),
+ * times the learning rate, plus decoupled weight decay, times the schedule, subtracted.
+ * Pure tensor operations on names, so that it can be captured.
+ */
+export function optimizerUpdate(o: OptimizerInputs): OptimizerOutputs {
+  const names = Object.keys(o.params);
+  const gradientNorm = globalNorm(names.map((name) => o.grads[name]!));
+  const clipping = tf.div(o.clip, tf.maximum(gradientNorm, o.clip));
+  const apply = o.rule.at(tf.mul(o.multiplier, o.learningRate), o.step);
+  const decay = tf.mul(o.multiplier, o.weightDecay);
+
+  const [params, slots]: [Tensors, Tensors] = [{}, {}];
+  const updates = names.map((name) => {
+    const param = o.params[name]!;
+    const kept = o.rule.slots.map((slot) => o.slots[`${slot}/${name}`]!);
+    const after = apply(tf.mul(o.grads[name]!, clipping), kept);
+    const decays = o.weightDecay > 0 && o.decays.test(name);
+    const update = decays ? tf.add(after.update, tf.mul(param, decay)) : after.update;
+    params[name] = tf.sub(param, update);
+    for (const [i, slot] of o.rule.slots.entries()) slots[`${slot}/${name}`] = after.slots[i]!;
+    return update;
+  });
+  return { params, slots, gradientNorm, updateNorm: globalNorm(updates) };
+}
+
+/** What a rule keeps of the named parameters before the first step: zeros by `<slot>/<parameter>`. */
+export function zeroSlots(rule: Rule, weights: Weights, names: string[]): Weights {
+  const zeros = (name: string) => {
+    const { shape, values } = weights[name]!;
+    return { shape, values: new Float32Array(values.length) };
+  };
+  return Object.fromEntries(
+    rule.slots.flatMap((slot) => names.map((name) => [`${slot}/${name}`, zeros(name)])),
+  );
+}
+
+/** L2 norm of all numbers of all tensors together. */
+export function globalNorm(tensors: tf.Tensor[]): tf.Scalar {
+  return tf.sqrt(tf.addN(tensors.map((t) => tf.sum(tf.square(t)))));
+}
