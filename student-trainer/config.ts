@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { teacherAddress } from "./teach/address.ts";
+import { DESIGNS, type DesignName } from "./teach/designs.ts";
 
 const count = z.int().positive();
 
@@ -23,6 +24,8 @@ const teacher = z.strictObject({
     .string()
     .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256:<64 hex digits>")
     .optional(),
+  /** Side of the views that it is asked for: the student's crop, flip and mixup at another resolution; absent: the student's. */
+  resolution: z.int().min(8).max(1024).optional(),
 });
 
 const student = z.strictObject({
@@ -44,8 +47,10 @@ export const trainSchema = z.strictObject({
     .default(0),
   data: z.strictObject({ train: source, validation: source.optional(), test: source.optional() }),
   teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
-  design: z.enum(["funmatch", "fix/cc", "labels"]),
+  design: z.enum(Object.keys(DESIGNS) as DesignName[]),
   student,
+  /** Inception crops of an image that design fix/ic_ens asks its teacher for, once; absent: the paper's 1,024. */
+  ensemble: count.max(65_536).optional(),
   distance: z
     .strictObject({ kind: z.literal("kl"), temperature: z.number().positive().default(1) })
     .default({ kind: "kl", temperature: 1 }),
@@ -116,6 +121,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   }
   if (config.student.init) config.student.init = place(config.student.init);
   config.run = place(config.run);
+  if (config.design === "fix/ic_ens") config.ensemble ??= 1024;
   checkTogether(config, path);
   return config;
 }
@@ -129,6 +135,8 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail("design labels teaches from labels: leave teachers out, or choose design funmatch");
   if (config.design !== "labels" && config.teachers.length === 0)
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
+  if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
+    fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
   for (const { url } of config.teachers) teacherAddress(url);
   if ((config.student.depth === undefined) === (config.student.blocks === undefined))
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");

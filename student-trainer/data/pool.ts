@@ -1,5 +1,14 @@
 import { UserError } from "@funmatch/config";
-import { bytesOf, type EvalBatch, type Recipe, type TrainBatch } from "./batch.ts";
+import {
+  bytesOf,
+  bytesOfBatch,
+  bytesOfEvaluation,
+  type EvalBatch,
+  type Recipe,
+  type TrainBatch,
+  type Views,
+} from "./batch.ts";
+import type { FixedView } from "./fixed-views.ts";
 import { lendMemory } from "./memory.ts";
 import type { Task } from "./pool-worker.ts";
 import { indexSource, type Source, type SourceIndex, type SourceSpec, sourceOf } from "./source.ts";
@@ -21,6 +30,8 @@ export interface ViewPool {
   train(step: number): Promise<TrainBatch>;
   /** Central views of `count` images of a split, from image `start` on. */
   evaluation(split: string, start: number, count: number): Promise<EvalBatch>;
+  /** Fixed views of training images: of view v the image is floor(v / ensemble). */
+  fixed(view: FixedView, start: number, count: number): Promise<EvalBatch>;
   /**
    * Gives a batch's memory back for a later batch. Its `views.data` must not be touched afterwards, by tensors
    * either. A batch that is never released costs only its memory, until it is collected.
@@ -59,7 +70,15 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
     try {
       const batch = (await threads.run(task(buffer))) as Batch;
       // The thread's answer carries another handle on the same memory: keep to ours, which can be given back.
-      return { ...batch, views: { ...batch.views, data: new Uint8Array(buffer) } };
+      const ours = ({ data, ...views }: Views): Views => ({
+        ...views,
+        data: new Uint8Array(buffer, data.byteOffset, data.length),
+      });
+      return {
+        ...batch,
+        views: ours(batch.views),
+        teacherViews: batch.teacherViews && ours(batch.teacherViews),
+      };
     } catch (error) {
       memory.giveBack(buffer);
       throw error;
@@ -68,11 +87,10 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
 
   return {
     sources,
-    train: (step) =>
-      make(bytesOf(recipe.batch, recipe.resolution), (memory) => ({ kind: "train", step, memory })),
+    train: (step) => make(bytesOfBatch(recipe), (memory) => ({ kind: "train", step, memory })),
     async evaluation(split, start, count) {
       if (!(split in sources)) throw new UserError(`There is no split called ${split}`);
-      return make(bytesOf(count, recipe.resolution), (memory) => ({
+      return make(bytesOfEvaluation(count, recipe), (memory) => ({
         kind: "evaluation",
         split,
         start,
@@ -80,6 +98,8 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
         memory,
       }));
     },
+    fixed: (view, start, count) =>
+      make(bytesOf(count, view.resolution), (memory) => ({ kind: "fixed", view, start, count, memory })),
     release: (batch) => memory.giveBack(batch.views.data.buffer as SharedArrayBuffer),
     close: threads.close,
   };

@@ -100,7 +100,7 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
 
 function askTeacher(
   teacher: Teacher,
-  { views }: EvalBatch,
+  { views: student, teacherViews: views = student }: EvalBatch,
   requestId: string,
   signal: AbortSignal,
 ): Promise<BatchAnswer> {

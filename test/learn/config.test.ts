@@ -43,10 +43,18 @@ test("an override takes the place of the key that it excludes", () => {
   expect(read(["data.train.fashion=train"]).config().data.train).toEqual({ fashion: "train" });
 });
 
+test("fix/ic_ens asks for the paper's 1,024 crops unless told otherwise", () => {
+  expect(read(["design=fix/ic_ens"]).config().ensemble).toBe(1024);
+  expect(read(["design=fix/ic_ens", "ensemble=8"]).config().ensemble).toBe(8);
+  expect(read().config().ensemble).toBeUndefined();
+});
+
 test.each([
   ["teachers.0.url=prof", "expected a URL such as"],
   ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
   ["teachers.0.url=https://host/v1/models/prof?key=secret", "expected a URL such as"],
+  ["ensemble=10", "ensemble is of design fix/ic_ens alone"],
+  ["design=same/cc", "design: "],
   ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
   ["student.depth=27", "expected one of 26|50|101|152|200"],
   ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
