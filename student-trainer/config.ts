@@ -12,6 +12,8 @@ const range = (least: number, most: number) =>
     .tuple([z.number().gt(least).max(most), z.number().gt(least).max(most)])
     .refine(([low, high]) => low <= high, "expected [low, high]");
 
+const mixupP = z.number().min(0).max(10);
+
 const source = z.union([
   z.strictObject({ folder: z.string() }),
   z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional() }),
@@ -54,7 +56,10 @@ export const trainSchema = z.strictObject({
   distance: z
     .strictObject({ kind: z.literal("kl"), temperature: z.number().positive().default(1) })
     .default({ kind: "kl", temperature: 1 }),
-  mixup: z.number().min(0).max(10).default(1),
+  /** p of Beta(p, p), 0 for no mixup; lambda: one for each batch, as in the paper, or for each example. */
+  mixup: z
+    .union([mixupP, z.strictObject({ p: mixupP.default(1), lambda: z.enum(["batch", "example"]) })])
+    .default(1),
   /** Inception crop: share of the picture's area, and width over height. */
   crop: z
     .strictObject({ area: range(0, 1).default([0.05, 1]), aspect: range(0, 100).default([0.75, 1.33]) })

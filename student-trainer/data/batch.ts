@@ -32,6 +32,8 @@ export interface Recipe {
   centralSide?: number;
   /** p of Beta(p, p); 0 mixes nothing. */
   mixup: number;
+  /** Whether each image is mixed by a lambda of its own, not all of a batch by one. */
+  lambdaEach?: boolean;
   /** The teacher's own bytes, where it is not asked for the student's. */
   teacher?: TeacherViews;
 }
@@ -69,8 +71,10 @@ export interface TrainBatch {
   indices: Int32Array;
   /** Each image's own label; that of its mixing partner is the label of the image before it (of the last for the first). */
   labels: Int32Array;
-  /** The share of the own image, 0.5 … 1; 1 without mixing. */
+  /** The share of the own image, 0.5 … 1; 1 without mixing; the mean of `lambdas`, if there are some. */
   lambda: number;
+  /** Each image's own share, where they are mixed by lambdas of their own. */
+  lambdas?: Float32Array;
   /** What the student trains on. */
   views: Views;
   /** What the teacher is asked for; absent where it is asked for `views`. */
@@ -118,11 +122,15 @@ export async function makeTrainBatch(
 ): Promise<TrainBatch> {
   const { seed, batch, resolution, teacher } = recipe;
   const examples = examplesOf(seed, step, batch, source.size);
-  const lambda = mixupLambda(draws(seed, "mixup", step), recipe.mixup);
-  const student = layer(memory, 0, batch, resolution, lambda);
+  const stream = draws(seed, "mixup", step);
+  const lambdas = Float32Array.from({ length: recipe.lambdaEach ? batch : 1 }, () =>
+    mixupLambda(stream, recipe.mixup),
+  );
+  const mixed = lambdas.some((lambda) => lambda !== 1);
+  const student = layer(memory, 0, batch, resolution, mixed);
   const own =
     teacher && teacher.training !== "none"
-      ? layer(memory, student.data.length, batch, teacher.resolution, lambda)
+      ? layer(memory, student.data.length, batch, teacher.resolution, mixed)
       : undefined;
   await eachAtOnce(batch, async (place) => {
     const { epoch, index } = examples[place]!;
@@ -132,14 +140,15 @@ export async function makeTrainBatch(
     if (own) writeFramed(image, framings.teacher, own.resolution, own.plain, bytesOf(place, own.resolution));
   });
   for (const { plain, data } of own ? [student, own] : [student])
-    if (lambda !== 1) mixup(plain, batch, lambda, data);
+    if (mixed) mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
   const asked = own ?? student;
   return {
     step,
     epoch: examples[0]!.epoch,
     indices: Int32Array.from(examples, ({ index }) => index),
     labels: Int32Array.from(examples, ({ index }) => source.label(index)),
-    lambda,
+    lambda: lambdas.reduce((sum, lambda) => sum + lambda) / lambdas.length,
+    lambdas: recipe.lambdaEach ? lambdas : undefined,
     views: viewsOf(student.data, batch, resolution),
     teacherViews: own && viewsOf(own.data, batch, own.resolution),
     chunks: chunksOf(asked.data, batch, recipe.chunk, asked.resolution),
@@ -152,10 +161,10 @@ function layer(
   offset: number,
   count: number,
   resolution: number,
-  lambda: number,
+  mixed: boolean,
 ): { resolution: number; plain: Uint8Array; data: Uint8Array } {
   const data = new Uint8Array(memory, offset, bytesOf(count, resolution));
-  return { resolution, data, plain: lambda === 1 ? data : new Uint8Array(data.length) };
+  return { resolution, data, plain: mixed ? new Uint8Array(data.length) : data };
 }
 
 /**
@@ -176,7 +185,7 @@ export async function makeEvalBatch(
   const data = new Uint8Array(memory, 0, bytesOf(count, resolution));
   const own =
     teacher && teacher.resolution !== resolution
-      ? layer(memory, data.length, count, teacher.resolution, 1)
+      ? layer(memory, data.length, count, teacher.resolution, false)
       : undefined;
   await eachAtOnce(count, async (place) => {
     const image = await source.read(start + place);

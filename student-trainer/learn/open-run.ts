@@ -57,7 +57,7 @@ export async function openRun(
     view: design.view,
     crop: config.crop,
     centralSide: config.evaluate.resize,
-    mixup: design.mixup ? config.mixup : 0,
+    ...mixupOf(design, config.mixup),
     teacher: teacherViewsOf(config),
     workers: config.workers ?? Math.min(8, availableParallelism()),
   });
@@ -79,6 +79,14 @@ export async function openRun(
     ...{ at, total, classes, chunk, data, pool, student, teacher },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** How a design's batches are mixed. */
+function mixupOf(design: Design, mixup: TrainConfig["mixup"]): { mixup: number; lambdaEach: boolean } {
+  if (!design.mixup) return { mixup: 0, lambdaEach: false };
+  return typeof mixup === "number"
+    ? { mixup, lambdaEach: false }
+    : { mixup: mixup.p, lambdaEach: mixup.lambda === "example" };
 }
 
 function totalSteps(length: TrainConfig["length"], size: number, batch: number): number {

@@ -42,16 +42,17 @@ export const DESIGNS = {
 export type DesignName = keyof typeof DESIGNS;
 
 /**
- * Targets of design `labels`: probabilities [N,K], lambda for an image's own label and 1 - lambda for
+ * Targets of design `labels`: probabilities [N,K], lambda (the batch's or each image's) for an image's own label and 1 - lambda for
  * that of its mixup partner, the previous image of the batch.
  */
-export function labelTargets({ labels, lambda }: TrainBatch, classes: number): Float32Array {
+export function labelTargets({ labels, lambda, lambdas }: TrainBatch, classes: number): Float32Array {
   const targets = new Float32Array(labels.length * classes);
   for (let i = 0; i < labels.length; i++) {
     const own = labels[i] as number;
+    const share = lambdas?.[i] ?? lambda;
     const partner = labels.at(i - 1) as number;
-    targets[i * classes + own] = lambda;
-    targets[i * classes + partner] = (targets[i * classes + partner] as number) + (1 - lambda);
+    targets[i * classes + own] = share;
+    targets[i * classes + partner] = (targets[i * classes + partner] as number) + (1 - share);
   }
   return targets;
 }

@@ -91,6 +91,12 @@ test.each(["fix/rs", "fix/cc", "fix/ic_ens"])("%s: the teacher is asked once", a
   expect(report.includes("in pairs of rows")).toBe(design !== "fix/rs");
 });
 
+test("funmatch with a lambda for each example", async () => {
+  const { run, summary } = await trained("funmatch", { mixup: { lambda: "example" } });
+  expect(summary).toMatchObject({ steps: STEPS, verifiedSteps: STEPS });
+  expect(readFileSync(join(run, "config.yaml"), "utf8")).toContain("lambda: example");
+});
+
 test("labels: there is no teacher", async () => {
   const { summary, report } = await trained("labels");
   expect(summary).toMatchObject({ steps: STEPS, verifiedSteps: 0, teacher: null });

@@ -128,6 +128,13 @@ describe("mixup", () => {
 
   test("p = 0 mixes nothing", () => expect(mixupLambda(draws(0, "mixup", 1), 0)).toBe(1));
 
+  test("each image may have a lambda of its own", () => {
+    const out = new Uint8Array(3);
+    mixup(Uint8Array.of(100, 0, 200), 3, Float32Array.of(1, 0.75, 0.5), out);
+    expect([...out]).toEqual([100, 25, 100]);
+    expect(() => mixup(new Uint8Array(3), 3, Float32Array.of(1), out)).toThrow("3 images with 1 lambdas");
+  });
+
   test("the partner is the previous image, halves round to even", () => {
     const out = new Uint8Array(3);
     mixup(Uint8Array.of(1, 2, 5), 3, 0.5, out);
