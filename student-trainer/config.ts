@@ -4,6 +4,7 @@ import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
+import { DESIGNS, type DesignName } from "./teach/designs.ts";
 
 const count = z.int().positive();
 
@@ -15,6 +16,7 @@ const range = (least: number, most: number) =>
 
 /** A part of the images, such as "[:90%]". */
 const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional();
+const mixupP = z.number().min(0).max(10);
 
 const source = z.union([
   z.strictObject({ folder: z.string(), split }),
@@ -31,6 +33,8 @@ const teacher = z.strictObject({
     .string()
     .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256:<64 hex digits>")
     .optional(),
+  /** Side of the views that it is asked for: the student's crop, flip and mixup at another resolution; absent: the student's. */
+  resolution: z.int().min(8).max(1024).optional(),
 });
 
 const student = z.strictObject({
@@ -58,10 +62,15 @@ export const trainSchema = z.strictObject({
     maxCorrupt: z.number().min(0).lt(1).default(0.01),
   }),
   teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
-  design: z.enum(["funmatch", "fix/cc", "labels"]),
+  design: z.enum(Object.keys(DESIGNS) as DesignName[]),
   student,
   distance: distanceSchema.prefault({}),
-  mixup: z.number().min(0).max(10).default(1),
+  /** Inception crops of an image that design fix/ic_ens asks its teacher for, once; absent: the paper's 1,024. */
+  ensemble: count.max(65_536).optional(),
+  /** p of Beta(p, p), 0 for no mixup; lambda: one for each batch, as in the paper, or for each example. */
+  mixup: z
+    .union([mixupP, z.strictObject({ p: mixupP.default(1), lambda: z.enum(["batch", "example"]) })])
+    .default(1),
   /** Inception crop: share of the picture's area, and width over height. */
   crop: z
     .strictObject({ area: range(0, 1).default([0.05, 1]), aspect: range(0, 100).default([0.75, 1.33]) })
@@ -133,6 +142,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   }
   if (config.student.init) config.student.init = place(config.student.init);
   config.run = place(config.run);
+  if (config.design === "fix/ic_ens") config.ensemble ??= 1024;
   checkTogether(config, path);
   return config;
 }
@@ -152,6 +162,8 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
   if (config.batch % config.accumulate !== 0)
     fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
+  if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
+    fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
   for (const { url } of config.teachers) teacherAddress(url);
   if ((config.student.depth === undefined) === (config.student.blocks === undefined))
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");

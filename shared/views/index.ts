@@ -6,4 +6,12 @@ export { mixup, mixupLambda } from "./mixup.ts";
 export { philox4x32 } from "./philox.ts";
 export { resize, resizeBilinear, wholeOf } from "./resize.ts";
 export { resizeSmall } from "./resize-small.ts";
-export { uncroppedSide, type ViewKind, writeCentralView, writeView } from "./view.ts";
+export {
+  drawFraming,
+  type Framing,
+  uncroppedSide,
+  type ViewKind,
+  writeCentralView,
+  writeFramed,
+  writeView,
+} from "./view.ts";

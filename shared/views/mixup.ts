@@ -37,23 +37,31 @@ function logGamma(d: Draws, shape: number): number {
  * student both see.
  *
  * @param batch uint8 [n, …], all images of one size; `out` is as long and must not share its bytes.
+ * @param lambda of the whole batch, or of each image [n]
  */
-export function mixup(batch: Uint8Array, n: number, lambda: number, out: Uint8Array): void {
+export function mixup(batch: Uint8Array, n: number, lambda: number | Float32Array, out: Uint8Array): void {
+  if (typeof lambda !== "number" && lambda.length !== n)
+    throw new RangeError(`mixup of ${n} images with ${lambda.length} lambdas`);
   if (batch.length % n !== 0 || out.length !== batch.length) {
     throw new RangeError(`mixup of ${n} images: ${batch.length} bytes in, ${out.length} bytes out`);
   }
-  const own = products(Math.fround(lambda));
-  const other = products(Math.fround(1 - Math.fround(lambda)));
+  let [own, other] = shares(typeof lambda === "number" ? lambda : 1);
   const size = batch.length / n;
   // A clamped array rounds half to even as it stores.
   const rounded = new Uint8ClampedArray(out.buffer, out.byteOffset, out.length);
   for (let image = 0; image < n; image++) {
+    if (typeof lambda !== "number") [own, other] = shares(lambda[image]!);
     const at = image * size;
     const previous = (image === 0 ? n - 1 : image - 1) * size;
     for (let i = 0; i < size; i++) {
       rounded[at + i] = Math.fround(own[batch[at + i]!]! + other[batch[previous + i]!]!);
     }
   }
+}
+
+/** What each byte value gives to the mix, as the own image's and as its partner's. */
+function shares(lambda: number): [Float32Array, Float32Array] {
+  return [products(Math.fround(lambda)), products(Math.fround(1 - Math.fround(lambda)))];
 }
 
 /** The share times each of the 256 byte values, in float32. */

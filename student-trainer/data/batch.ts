@@ -6,9 +6,10 @@ import {
   mixupLambda,
   type ViewKind,
   writeCentralView,
-  writeView,
+  writeFramed,
 } from "@funmatch/views";
 import { type Replaced, readOrReplace } from "./corrupt.ts";
+import { framingsOf } from "./framings.ts";
 import { examplesOf } from "./order.ts";
 import type { Source } from "./source.ts";
 
@@ -32,6 +33,21 @@ export interface Recipe {
   centralSide?: number;
   /** p of Beta(p, p); 0 mixes nothing. */
   mixup: number;
+  /** Whether each image is mixed by a lambda of its own, not all of a batch by one. */
+  lambdaEach?: boolean;
+  /** The teacher's own bytes, where it is not asked for the student's. */
+  teacher?: TeacherViews;
+}
+
+/** How the teacher's views differ from the student's. */
+export interface TeacherViews {
+  /** Side of the teacher's square views, in pixels. */
+  resolution: number;
+  /**
+   * In training. same: the student's crop and flip, mixed alike; independent: drawn anew; none: it is not asked about
+   * training batches.
+   */
+  training: "same" | "independent" | "none";
 }
 
 /** Images as the teacher and the student see them: uint8 [N, H, W, 3], in shared memory, and "sha256:<hex>" of it. */
@@ -57,9 +73,15 @@ export interface TrainBatch {
   indices: Int32Array;
   /** Each image's own label; that of its mixing partner is the label of the image before it (of the last for the first). */
   labels: Int32Array;
-  /** The share of the own image, 0.5 … 1; 1 without mixing. */
+  /** The share of the own image, 0.5 … 1; 1 without mixing; the mean of `lambdas`, if there are some. */
   lambda: number;
+  /** Each image's own share, where they are mixed by lambdas of their own. */
+  lambdas?: Float32Array;
+  /** What the student trains on. */
   views: Views;
+  /** What the teacher is asked for; absent where it is asked for `views`. */
+  teacherViews?: Views;
+  /** Of what the teacher is asked for. */
   chunks: Chunk[];
   /** Corrupt images that others stand in for; absent if there are none. */
   replaced?: Replaced[];
@@ -72,6 +94,8 @@ export interface EvalBatch {
   views: Views;
   /** Corrupt images that others stand in for; absent if there are none. */
   replaced?: Replaced[];
+  /** The same pictures at the teacher's resolution, where that is another. */
+  teacherViews?: Views;
 }
 
 /** How many bytes `count` views of a resolution take. */
@@ -79,8 +103,20 @@ export function bytesOf(count: number, resolution: number): number {
   return count * resolution * resolution * CHANNELS;
 }
 
+/** How many bytes a training batch takes: the student's views, then the teacher's own if it has some. */
+export function bytesOfBatch({ batch, resolution, teacher }: Recipe): number {
+  const own = teacher && teacher.training !== "none" ? bytesOf(batch, teacher.resolution) : 0;
+  return bytesOf(batch, resolution) + own;
+}
+
+/** How many bytes `count` evaluation views take, the teacher's included if its resolution is another. */
+export function bytesOfEvaluation(count: number, { resolution, teacher }: Recipe): number {
+  const both = teacher && teacher.resolution !== resolution;
+  return bytesOf(count, resolution) + (both ? bytesOf(count, teacher.resolution) : 0);
+}
+
 /**
- * Makes the batch of a step into `memory`, which must have {@link bytesOf} its bytes. The bytes depend on the recipe,
+ * Makes the batch of a step into `memory`, which must have {@link bytesOfBatch} bytes. The bytes depend on the recipe,
  * the step and the images alone. A large batch is mixed whole, then cut into chunks. Another image stands in for a
  * corrupt one, with its own label and the crop that was drawn for the corrupt one.
  *
@@ -92,39 +128,57 @@ export async function makeTrainBatch(
   step: number,
   memory: SharedArrayBuffer,
 ): Promise<TrainBatch> {
-  const { seed, batch, resolution } = recipe;
+  const { seed, batch, resolution, teacher } = recipe;
   const examples = examplesOf(seed, step, batch, source.size);
-  const lambda = mixupLambda(draws(seed, "mixup", step), recipe.mixup);
-  const data = new Uint8Array(memory, 0, bytesOf(batch, resolution));
-  const plain = lambda === 1 ? data : new Uint8Array(data.length);
+  const stream = draws(seed, "mixup", step);
+  const lambdas = Float32Array.from({ length: recipe.lambdaEach ? batch : 1 }, () =>
+    mixupLambda(stream, recipe.mixup),
+  );
+  const mixed = lambdas.some((lambda) => lambda !== 1);
+  const student = layer(memory, 0, batch, resolution, mixed);
+  const own =
+    teacher && teacher.training !== "none"
+      ? layer(memory, student.data.length, batch, teacher.resolution, mixed)
+      : undefined;
   const indices = new Int32Array(batch);
   const replaced: Replaced[] = [];
   await eachAtOnce(batch, async (place) => {
     const { epoch, index } = examples[place]!;
     const read = await readOrReplace(source, seed, index);
+    const { image } = read;
     indices[place] = read.index;
     if (read.replaced) replaced.push(read.replaced);
-    writeView(
-      recipe.view,
-      read.image,
-      draws(seed, "view", epoch, index),
-      resolution,
-      plain,
-      bytesOf(place, resolution),
-      recipe.crop,
-    );
+    const framings = framingsOf(recipe, image, epoch, index);
+    writeFramed(image, framings.student, resolution, student.plain, bytesOf(place, resolution));
+    if (own) writeFramed(image, framings.teacher, own.resolution, own.plain, bytesOf(place, own.resolution));
   });
-  if (lambda !== 1) mixup(plain, batch, lambda, data);
+  for (const { plain, data } of own ? [student, own] : [student])
+    if (mixed) mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
+  const asked = own ?? student;
   return {
     step,
     epoch: examples[0]!.epoch,
     indices,
     labels: indices.map((index) => source.label(index)),
-    lambda,
-    views: viewsOf(data, batch, resolution),
-    chunks: chunksOf(data, batch, recipe.chunk, resolution),
+    lambda: lambdas.reduce((sum, lambda) => sum + lambda) / lambdas.length,
+    lambdas: recipe.lambdaEach ? lambdas : undefined,
+    views: viewsOf(student.data, batch, resolution),
+    teacherViews: own && viewsOf(own.data, batch, own.resolution),
+    chunks: chunksOf(asked.data, batch, recipe.chunk, asked.resolution),
     ...inOrder(replaced),
   };
+}
+
+/** Where the views of one who sees them are written, and what they become once mixed, if they are. */
+function layer(
+  memory: SharedArrayBuffer,
+  offset: number,
+  count: number,
+  resolution: number,
+  mixed: boolean,
+): { resolution: number; plain: Uint8Array; data: Uint8Array } {
+  const data = new Uint8Array(memory, offset, bytesOf(count, resolution));
+  return { resolution, data, plain: mixed ? new Uint8Array(data.length) : data };
 }
 
 /**
@@ -135,7 +189,7 @@ export async function makeTrainBatch(
  */
 export async function makeEvalBatch(
   source: Source,
-  { seed, resolution, centralSide }: Pick<Recipe, "seed" | "resolution" | "centralSide">,
+  { seed, resolution, centralSide, teacher }: Pick<Recipe, "seed" | "resolution" | "centralSide" | "teacher">,
   start: number,
   count: number,
   memory: SharedArrayBuffer,
@@ -144,18 +198,30 @@ export async function makeEvalBatch(
     throw new RangeError(`${source.name} has ${source.size} images, not ${start} … ${start + count - 1}`);
   }
   const data = new Uint8Array(memory, 0, bytesOf(count, resolution));
+  const own =
+    teacher && teacher.resolution !== resolution
+      ? layer(memory, data.length, count, teacher.resolution, false)
+      : undefined;
   const labels = Int32Array.from({ length: count }, (_, place) => source.label(start + place));
   const replaced: Replaced[] = [];
   await eachAtOnce(count, async (place) => {
-    const read = await readOrReplace(source, seed, start + place);
-    if (read.replaced) {
-      replaced.push(read.replaced);
+    const { image, replaced: corrupt } = await readOrReplace(source, seed, start + place);
+    if (corrupt) {
+      replaced.push(corrupt);
       labels[place] = -1;
     }
-    writeCentralView(read.image, resolution, data, bytesOf(place, resolution), centralSide);
+    writeCentralView(image, resolution, data, bytesOf(place, resolution), centralSide);
+    if (!own) return;
+    const side = centralSide && Math.round((centralSide * own.resolution) / resolution);
+    writeCentralView(image, own.resolution, own.data, bytesOf(place, own.resolution), side);
   });
-  const indices = Int32Array.from({ length: count }, (_, place) => start + place);
-  return { indices, labels, views: viewsOf(data, count, resolution), ...inOrder(replaced) };
+  return {
+    indices: Int32Array.from({ length: count }, (_, place) => start + place),
+    labels,
+    views: viewsOf(data, count, resolution),
+    teacherViews: own && viewsOf(own.data, count, own.resolution),
+    ...inOrder(replaced),
+  };
 }
 
 /** Reads end in any order; each image is told once. */
@@ -166,7 +232,7 @@ function inOrder(replaced: Replaced[]): { replaced?: Replaced[] } {
 }
 
 /** Does `work` for 0 … count-1, a few at once. After a failure begins no more, and throws once all have ended. */
-async function eachAtOnce(count: number, work: (place: number) => Promise<void>): Promise<void> {
+export async function eachAtOnce(count: number, work: (place: number) => Promise<void>): Promise<void> {
   let next = 0;
   const lane = async () => {
     while (next < count) {
@@ -183,7 +249,8 @@ async function eachAtOnce(count: number, work: (place: number) => Promise<void>)
   if (failed !== undefined) throw failed.reason;
 }
 
-function viewsOf(data: Uint8Array, count: number, resolution: number): Views {
+/** Bytes as views, with their digest. */
+export function viewsOf(data: Uint8Array, count: number, resolution: number): Views {
   return { shape: [count, resolution, resolution, CHANNELS], data, digest: digestOf(data) };
 }
 

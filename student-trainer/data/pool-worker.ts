@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { UserError } from "@funmatch/config";
 import { type EvalBatch, makeEvalBatch, makeTrainBatch, type Recipe, type TrainBatch } from "./batch.ts";
+import { type FixedView, makeFixedViews } from "./fixed-views.ts";
 import { type Source, type SourceIndex, sourceOf } from "./source.ts";
 
 /** What a view thread is started with. */
@@ -13,6 +14,7 @@ export interface ThreadData {
 /** What the pool asks of a thread; the batch is written into `memory`. */
 export type Task =
   | { kind: "train"; step: number; memory: SharedArrayBuffer }
+  | { kind: "fixed"; view: FixedView; start: number; count: number; memory: SharedArrayBuffer }
   | { kind: "evaluation"; split: string; start: number; count: number; memory: SharedArrayBuffer };
 
 /** A thread's answer to a task. */
@@ -28,7 +30,9 @@ const opened = new Map<string, Source>(
 
 function make(task: Task): Promise<TrainBatch | EvalBatch> {
   if (task.kind === "train") return makeTrainBatch(opened.get("train")!, recipe, task.step, task.memory);
-  const { split, start, count, memory } = task;
+  const { start, count, memory } = task;
+  if (task.kind === "fixed") return makeFixedViews(opened.get("train")!, task.view, start, count, memory);
+  const { split } = task;
   return makeEvalBatch(opened.get(split)!, recipe, start, count, memory);
 }
 

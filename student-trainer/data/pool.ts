@@ -1,6 +1,15 @@
 import { UserError } from "@funmatch/config";
-import { bytesOf, type EvalBatch, type Recipe, type TrainBatch } from "./batch.ts";
+import {
+  bytesOf,
+  bytesOfBatch,
+  bytesOfEvaluation,
+  type EvalBatch,
+  type Recipe,
+  type TrainBatch,
+  type Views,
+} from "./batch.ts";
 import { type CorruptImages, countCorrupt } from "./corrupt-count.ts";
+import type { FixedView } from "./fixed-views.ts";
 import { lendMemory } from "./memory.ts";
 import type { Task } from "./pool-worker.ts";
 import { indexSources, type Source, type SourceSpec, sourceOf } from "./source.ts";
@@ -30,6 +39,8 @@ export interface ViewPool {
   train(step: number): Promise<TrainBatch>;
   /** Central views of `count` images of a split, from image `start` on. */
   evaluation(split: string, start: number, count: number): Promise<EvalBatch>;
+  /** Fixed views of training images: of view v the image is floor(v / ensemble). */
+  fixed(view: FixedView, start: number, count: number): Promise<EvalBatch>;
   /**
    * Gives a batch's memory back for a later batch. Its `views.data` must not be touched afterwards, by tensors
    * either. A batch that is never released costs only its memory, until it is collected.
@@ -70,7 +81,15 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
       const batch = (await threads.run(task(buffer))) as Batch;
       if (batch.replaced) corrupt.add(split, batch.replaced);
       // The thread's answer carries another handle on the same memory: keep to ours, which can be given back.
-      return { ...batch, views: { ...batch.views, data: new Uint8Array(buffer) } };
+      const ours = ({ data, ...views }: Views): Views => ({
+        ...views,
+        data: new Uint8Array(buffer, data.byteOffset, data.length),
+      });
+      return {
+        ...batch,
+        views: ours(batch.views),
+        teacherViews: batch.teacherViews && ours(batch.teacherViews),
+      };
     } catch (error) {
       memory.giveBack(buffer);
       throw error;
@@ -80,11 +99,10 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
   return {
     sources,
     corrupt: corrupt.found,
-    train: (step) =>
-      make("train", bytesOf(recipe.batch, recipe.resolution), (memory) => ({ kind: "train", step, memory })),
+    train: (step) => make("train", bytesOfBatch(recipe), (memory) => ({ kind: "train", step, memory })),
     async evaluation(split, start, count) {
       if (!(split in sources)) throw new UserError(`There is no split called ${split}`);
-      return make(split, bytesOf(count, recipe.resolution), (memory) => ({
+      return make(split, bytesOfEvaluation(count, recipe), (memory) => ({
         kind: "evaluation",
         split,
         start,
@@ -92,6 +110,14 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
         memory,
       }));
     },
+    fixed: (view, start, count) =>
+      make("train", bytesOf(count, view.resolution), (memory) => ({
+        kind: "fixed",
+        view,
+        start,
+        count,
+        memory,
+      })),
     release: (batch) => memory.giveBack(batch.views.data.buffer as SharedArrayBuffer),
     close: threads.close,
   };

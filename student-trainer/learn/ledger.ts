@@ -6,12 +6,14 @@ export interface LedgerLine {
   step: number;
   /** Digest of the batch bytes that the student trained on. */
   digest: string;
+  /** Digest of what the teacher saw, where its views are not the student's. */
+  teacherDigest?: string;
   /** Image ranges of the batch and the digests that they were sent and answered under; absent if they were not sent. */
   chunks?: { start: number; count: number; digest: string }[];
   teacherVersion?: string;
   /** SHA-256 of the logits as applied, float32 little-endian. */
   logits?: string;
-  /** True when every chunk was answered online under the digest of the very bytes trained on. */
+  /** True when every chunk was answered online under the digest of the very bytes made for the teacher: `chunks`. */
   verified: boolean;
   /** SHA-256 over the previous line's chain and this line without it: an edited line breaks all that follow. */
   chain: string;
@@ -26,6 +28,7 @@ export function ledgerLine(lesson: Lesson, previousChain: string): LedgerLine {
   const line: Omit<LedgerLine, "chain"> = {
     step: batch.step,
     digest: batch.views.digest,
+    teacherDigest: batch.teacherViews?.digest,
     chunks: lesson.verified ? batch.chunks : undefined,
     teacherVersion: version,
     logits: logits && sha256(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)),

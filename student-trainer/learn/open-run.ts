@@ -11,13 +11,13 @@ import { FIRST_CHAIN } from "./ledger.ts";
 import { type RunFolder, writeConfig } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import { type Student, startStudent } from "./student.ts";
+import { teacherResolution, teacherViewsOf } from "./teacher-views.ts";
 
 /** Where a run stands: a checkpoint without the digests of its state. */
 export type Standing = Omit<Checkpoint, "stateSha256" | "parametersSha256">;
 
 /** A run with all its parts started; disposing of it ends them. */
 export interface OpenRun extends AsyncDisposable {
-  design: Design;
   at: Standing;
   total: number;
   classes: number;
@@ -41,7 +41,7 @@ export async function openRun(
   o: { signal: AbortSignal; say: (line: string) => void },
 ): Promise<OpenRun> {
   await using opened = new AsyncDisposableStack();
-  const design = DESIGNS[config.design];
+  const design: Design = DESIGNS[config.design];
   const found = await readNewestCheckpoint(folder.checkpoints, o.say);
   const teacher = await openTeacherOf(config, found?.checkpoint.teacherVersion, o);
   if (teacher) opened.defer(() => teacher.close());
@@ -57,7 +57,8 @@ export async function openRun(
     view: design.view,
     crop: config.crop,
     centralSide: config.evaluate.resize,
-    mixup: design.mixup ? config.mixup : 0,
+    ...mixupOf(design, config.mixup),
+    teacher: teacherViewsOf(config),
     workers: config.workers ?? Math.min(8, availableParallelism()),
     ...{ maxCorrupt, corrupt: found?.checkpoint.corrupt, onCorrupt: o.say },
   });
@@ -70,15 +71,23 @@ export async function openRun(
   scheduleMultiplier(config.schedule, 0, total); // refuses what does not fit the run's length
   const student = await startStudent(config, {
     classes,
-    teaching: design.teaching === "labels" ? "labels" : "logits",
+    teaching: design.teaching.kind === "labels" ? "labels" : "logits",
     stateFile: found?.stateFile,
   });
   opened.defer(() => student.terminate());
   const parts = opened.move();
   return {
-    ...{ design, at, total, classes, chunk, data, pool, student, teacher },
+    ...{ at, total, classes, chunk, data, pool, student, teacher },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** How a design's batches are mixed. */
+function mixupOf(design: Design, mixup: TrainConfig["mixup"]): { mixup: number; lambdaEach: boolean } {
+  if (!design.mixup) return { mixup: 0, lambdaEach: false };
+  return typeof mixup === "number"
+    ? { mixup, lambdaEach: false }
+    : { mixup: mixup.p, lambdaEach: mixup.lambda === "example" };
 }
 
 function totalSteps(length: TrainConfig["length"], size: number, batch: number): number {
@@ -135,9 +144,9 @@ function classesOf(teacher: Teacher | undefined, labels: string[], config: Train
         "accuracies would mean nothing; correct the labels in the teacher's config",
     );
   const { resolution, resizes } = card.input;
-  if (resolution !== config.student.resolution && !resizes)
+  if (resolution !== teacherResolution(config) && !resizes)
     throw new UserError(
-      `${url} takes ${resolution} px and does not resize: set student.resolution to ${resolution}`,
+      `${url} takes ${resolution} px and does not resize: set teachers.resolution or student.resolution to ${resolution}`,
     );
   return card.classes;
 }
@@ -145,7 +154,7 @@ function classesOf(teacher: Teacher | undefined, labels: string[], config: Train
 /** The chunk size is part of the run, so it is settled once and written into the run's config. */
 async function settleChunk(folder: RunFolder, config: TrainConfig, teacher?: Teacher): Promise<number> {
   if (!teacher) return config.batch;
-  const most = largestChunk(teacher.limits, config.student.resolution ** 2 * 3);
+  const most = largestChunk(teacher.limits, teacherResolution(config) ** 2 * 3);
   if (config.chunk !== undefined && config.chunk > most)
     throw new UserError(
       `chunk is ${config.chunk} images, but ${teacher.url} takes at most ${most} a request`,

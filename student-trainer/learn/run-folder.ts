@@ -64,7 +64,9 @@ async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<
 function boundBy(config: Record<string, unknown>): Record<string, unknown> {
   const { resize } = config.evaluate as TrainConfig["evaluate"];
   const bound = Object.entries(config).filter(([key]) => !FREE.has(key));
-  return { ...Object.fromEntries(bound), "evaluate.resize": resize };
+  const teachers = config.teachers as TrainConfig["teachers"] | undefined;
+  const sides = teachers?.map(({ resolution }) => resolution);
+  return { ...Object.fromEntries(bound), "evaluate.resize": resize, "teachers.resolution": sides };
 }
 
 async function readMapping(path: string): Promise<Record<string, unknown>> {

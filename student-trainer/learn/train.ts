@@ -2,7 +2,7 @@ import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { finishRun } from "../report/finish.ts";
 import { startProgress } from "../report/progress.ts";
-import { writeSamples } from "../report/samples.ts";
+import { SAMPLES, writeSamples } from "../report/samples.ts";
 import { evaluateSplits, evaluationLines } from "../report/splits.ts";
 import type { Summary } from "../report/summary.ts";
 import { labelTargets } from "../teach/designs.ts";
@@ -15,6 +15,7 @@ import { openRun } from "./open-run.ts";
 import { openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import type { StepResult } from "./student-worker.ts";
+import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
 
 /**
  * Trains a student as the config says, or goes on with the run that is in its folder.
@@ -47,10 +48,9 @@ async function trainIn(
   ended.defer(() => progress.end());
   await using run = await openRun(folder, config, { signal, say: progress.note });
   const { at, total, pool, student, teacher, classes, chunk, data } = run;
+  const fixedView = fixedViewOf(config);
   const teach = await openTeaching({
-    ...{ design: run.design, teacher, data, pool, chunk, signal },
-    resolution: config.student.resolution,
-    centralSide: config.evaluate.resize,
+    ...{ teacher, data, pool, fixedView, chunk, signal },
     inFlight: config.inFlight,
     directory: folder.path,
     onProgress: (done, of) => progress.note(`asked the teacher for ${done} of ${of} training images`),
@@ -89,7 +89,12 @@ async function trainIn(
     let wantedAt = performance.now();
     for await (const lesson of lessons({ ...steps, batchOf: pool.train, teach, signal })) {
       const { step, views } = lesson.batch;
-      if (step === 1) await writeSamples(folder.path, lesson.batch);
+      if (step === 1)
+        await writeSamples(
+          folder.path,
+          views,
+          await shownTeacherViews(pool, lesson.batch, fixedView, SAMPLES),
+        );
       const multiplier = scheduleMultiplier(config.schedule, step - 1, total);
       const targets = lesson.logits ?? labelTargets(lesson.batch, classes);
       inStep = true;

@@ -117,7 +117,7 @@ function withoutCorrupt(all: Rows, classes: number): Rows {
 
 function askTeacher(
   teacher: Teacher,
-  { views }: EvalBatch,
+  { views: student, teacherViews: views = student }: EvalBatch,
   requestId: string,
   signal: AbortSignal,
 ): Promise<BatchAnswer> {

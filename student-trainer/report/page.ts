@@ -13,6 +13,7 @@ export interface Told {
   config: string;
   settings: {
     design: string;
+    teachers?: { resolution?: number }[];
     student: { depth?: number; blocks?: number[]; width: number; resolution: number };
     batch: number;
   };
@@ -35,7 +36,7 @@ export function pageOf(told: Told): string {
         .map(figure)
         .join("")}</div>`,
     ),
-    samples && sampleSection(samples, told.settings.design),
+    samples && sampleSection(samples, told.settings),
     section("Results", results(told)),
     card && section("Teacher", facts(cardFacts(card))),
     section("Configuration", `<pre>${escaped(config)}</pre>`),
@@ -127,13 +128,23 @@ function figure(chart: Chart): string {
   return `<figure><figcaption><b>${chart.title}</b>${escaped(caption)}</figcaption>${key}${svgOf(chart)}</figure>`;
 }
 
-function sampleSection(samples: Buffer, design: string): string {
-  const alone = design === "labels" || design.startsWith("fix/");
-  const text = alone
-    ? "Views of the first step."
-    : "Views of the first step; the student trained on the same.";
+function sampleSection(samples: Buffer, settings: Told["settings"]): string {
+  const beside = besideStudent(settings);
+  const who = beside ? "student and teacher" : settings.design === "labels" ? "the student" : "the teacher";
+  const text = beside
+    ? `Views of the first step, in pairs of rows: above the student's, below the teacher's of the same images, ${beside}.`
+    : `Views of the first step${settings.design === "labels" ? "" : "; the student trained on the same"}.`;
   const image = `<img class="samples" alt="augmented images in a grid" src="data:image/png;base64,${samples.toString("base64")}">`;
-  return section(`What the ${alone ? "student" : "teacher"} saw`, `<p>${text}</p>${image}`);
+  return section(`What ${who} saw`, `<p>${text}</p>${image}`);
+}
+
+/** In which way the teacher's views are not the student's, if they are not. */
+function besideStudent({ design, teachers = [], student }: Told["settings"]): string | undefined {
+  if (design.startsWith("ind/")) return "drawn independently";
+  if (design === "fix/cc") return "the one that it was asked about";
+  if (design === "fix/ic_ens") return "the first of those that its prediction is the mean over";
+  const rescaled = teachers.some(({ resolution = student.resolution }) => resolution !== student.resolution);
+  return rescaled ? "the same at its resolution" : undefined;
 }
 
 function results({ curves, summary }: Told): string {

@@ -8,26 +8,23 @@ const ROWS = 3;
 const MOST_SIDE = 128;
 const GAP = 2;
 
-/** Writes `samples.png`: the first views of a batch in a grid, exactly the pixels that were sent to the teacher. */
-export async function writeSamples(run: string, { views }: { views: Views }): Promise<void> {
-  const [n, height, width] = views.shape;
-  const count = Math.min(n, COLUMNS * ROWS);
-  const side = Math.min(width, MOST_SIDE);
-  const tiles = await Promise.all(
-    Array.from({ length: count }, async (_, i) => {
-      const start = i * height * width * 3;
-      const pixels = Buffer.from(views.data.subarray(start, start + height * width * 3));
-      const image = sharp(pixels, { raw: { width, height, channels: 3 } });
-      const input = await image.resize(side, side).png().toBuffer();
-      const [row, column] = [Math.floor(i / COLUMNS), i % COLUMNS];
-      return { input, left: column * (side + GAP), top: row * (side + GAP) };
-    }),
-  );
+/** How many images the samples show. */
+export const SAMPLES = COLUMNS * ROWS;
+
+/**
+ * Writes `samples.png`: the first views of a batch in a grid, exactly the pixels that were trained on. Where the
+ * teacher's views are others, each row of the student's has a row of the teacher's below it, image by image.
+ */
+export async function writeSamples(run: string, student: Views, teacher?: Views): Promise<void> {
+  const count = Math.min(student.shape[0], teacher?.shape[0] ?? SAMPLES, SAMPLES);
+  const side = Math.min(student.shape[2], MOST_SIDE);
+  const rows = (all: Views, nth: number) => tilesOf(all, count, side, (row) => row * (teacher ? 2 : 1) + nth);
+  const tiles = [...(await rows(student, 0)), ...(teacher ? await rows(teacher, 1) : [])];
   const extent = (tilesThere: number) => tilesThere * (side + GAP) - GAP;
   await sharp({
     create: {
       width: extent(Math.min(count, COLUMNS)),
-      height: extent(Math.ceil(count / COLUMNS)),
+      height: extent(Math.ceil(count / COLUMNS) * (teacher ? 2 : 1)),
       channels: 4,
       background: { r: 0, g: 0, b: 0, alpha: 0 },
     },
@@ -35,4 +32,19 @@ export async function writeSamples(run: string, { views }: { views: Views }): Pr
     .composite(tiles)
     .png()
     .toFile(join(run, "samples.png"));
+}
+
+/** The first `count` views at their places, [side, side] each. */
+function tilesOf(views: Views, count: number, side: number, rowAt: (row: number) => number) {
+  const [, height, width] = views.shape;
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const start = i * height * width * 3;
+      const pixels = Buffer.from(views.data.subarray(start, start + height * width * 3));
+      const image = sharp(pixels, { raw: { width, height, channels: 3 } });
+      const input = await image.resize(side, side).png().toBuffer();
+      const [row, column] = [rowAt(Math.floor(i / COLUMNS)), i % COLUMNS];
+      return { input, left: column * (side + GAP), top: row * (side + GAP) };
+    }),
+  );
 }

@@ -8,7 +8,7 @@ const perSplit = z.record(z.string(), z.number());
 /** `summary.json`: what a run came to. */
 export const summarySchema = z.object({
   steps: z.int(),
-  /** Steps whose logits the teacher gave for the very bytes that were trained on. */
+  /** Steps whose logits the teacher gave for the very bytes that its design has for it: those trained on, but for ind/*. */
   verifiedSteps: z.int(),
   seconds: z.number(),
   imagesPerSecond: z.number(),

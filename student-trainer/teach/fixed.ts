@@ -3,9 +3,11 @@ import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readNpz, writeNpz } from "@funmatch/models";
 import type { EvalBatch, TrainBatch } from "../data/batch.ts";
+import { type FixedView, nameOfView } from "../data/fixed-views.ts";
 import { ahead } from "./ahead.ts";
 import { askPieces } from "./chunks.ts";
 import type { Teacher } from "./client.ts";
+import { sumProbabilities } from "./ensemble.ts";
 import type { Taught } from "./window.ts";
 
 const LARGEST_READ = 2 ** 26;
@@ -14,12 +16,12 @@ export interface FixedOptions {
   teacher: Teacher;
   /** Digest and size of the training set. */
   data: { digest: string; size: number };
-  /** The central views of training images start .. start+count-1. */
+  /** Fixed views start .. start+count-1, those of one image after those of the one before it. */
   viewsOf: (start: number, count: number) => Promise<EvalBatch>;
   /** Gives the views' memory back once they are answered. */
   release: (batch: EvalBatch) => void;
-  /** Names the view with its resolution, e.g. "central-64": another view is another file. */
-  view: string;
+  /** Another view is another file. */
+  view: FixedView;
   /** Images in one request. */
   chunk: number;
   inFlight: number;
@@ -31,7 +33,8 @@ export interface FixedOptions {
 }
 
 /**
- * What the teacher says of one fixed view of every training image, [size,K] in data order: designs fix/*.
+ * What the teacher says of one fixed view of every training image, [size,K] in data order: designs fix/*. Of an
+ * ensemble of views it is the mean of their probabilities, as log-probabilities, which are logits of it.
  *
  * Asked once, past every cache, and kept in `fixed-<key>.npz`, the key being data, teacher version and view.
  * An interrupted fetch goes on where it stopped.
@@ -41,7 +44,7 @@ export interface FixedOptions {
 export async function fixedLogits(o: FixedOptions): Promise<Float32Array> {
   const { classes, version } = o.teacher.card;
   const key = createHash("sha256")
-    .update(JSON.stringify([o.data.digest, version, o.view]))
+    .update(JSON.stringify([o.data.digest, version, nameOfView(o.view)]))
     .digest("hex");
   const path = join(o.directory, `fixed-${key.slice(0, 16)}.npz`);
   const kept = await readKept(path, o.data.size, classes);
@@ -52,7 +55,7 @@ export async function fixedLogits(o: FixedOptions): Promise<Float32Array> {
   const file = await open(partial, "a+");
   try {
     let toldAt = performance.now();
-    const from = await resumeFrom(file, logits, o.chunk * classes);
+    const from = await resumeFrom(file, logits, imagesAtOnce(o) * classes);
     await fetchRest(o, from, async (start, rows) => {
       logits.set(rows, start * classes);
       await file.appendFile(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength));
@@ -108,24 +111,39 @@ async function resumeFrom(file: FileHandle, logits: Float32Array, chunkValues: n
   return chunks;
 }
 
+/** Images whose answers are kept together: as many as fill a request, or one that takes several. */
+function imagesAtOnce({ chunk, view }: FixedOptions): number {
+  return Math.max(1, Math.floor(chunk / view.ensemble));
+}
+
 async function fetchRest(
   o: FixedOptions,
   from: number,
   keep: (start: number, rows: Float32Array) => Promise<void>,
 ): Promise<void> {
-  const { teacher, data, chunk, inFlight } = o;
+  const { teacher, data, chunk, inFlight, view } = o;
+  const { classes } = teacher.card;
   const session = randomUUID();
+  const most = imagesAtOnce(o);
   const start = async (i: number, signal: AbortSignal) => {
-    const first = i * chunk;
-    const batch = await o.viewsOf(first, Math.min(chunk, data.size - first));
-    const { views } = batch;
-    const call = { purpose: "eval" as const, requestId: `${session}-fixed-${i}`, noStore: true, signal };
-    const whole = { start: 0, count: views.shape[0], digest: views.digest };
-    const { logits } = await askPieces(teacher.ask, views, [whole], call);
-    o.release(batch);
-    return { first, logits };
+    const first = i * most;
+    const images = Math.min(most, data.size - first);
+    const [begin, end] = [first * view.ensemble, (first + images) * view.ensemble];
+    const sum = view.ensemble > 1 ? sumProbabilities(images, classes, view.ensemble) : undefined;
+    let logits: Float32Array = new Float32Array(0);
+    for (let at = begin; at < end; at += chunk) {
+      const batch = await o.viewsOf(at, Math.min(chunk, end - at));
+      const { views } = batch;
+      const requestId = `${session}-fixed-${i}${at > begin ? `.${(at - begin) / chunk}` : ""}`;
+      const call = { purpose: "eval" as const, requestId, noStore: true, signal };
+      const whole = { start: 0, count: views.shape[0], digest: views.digest };
+      ({ logits } = await askPieces(teacher.ask, views, [whole], call));
+      o.release(batch);
+      sum?.add(logits);
+    }
+    return { first, logits: sum?.logMean() ?? logits };
   };
-  const to = Math.ceil(data.size / chunk);
+  const to = Math.ceil(data.size / most);
   for await (const { first, logits } of ahead({ from, to, inFlight, start, signal: o.signal }))
     await keep(first, logits);
 }

@@ -6,7 +6,7 @@ export interface Taught {
   /** [N,K] */
   logits: Float32Array;
   version: string;
-  /** True when the teacher answered online for the very bytes that the student trains on. */
+  /** True when the teacher answered online, under the digest of the very bytes that this batch has for it. */
   verified: boolean;
 }
 

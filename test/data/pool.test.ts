@@ -62,6 +62,22 @@ describe("a training batch", () => {
     ]);
   });
 
+  test("mixes each image by a lambda of its own where asked for", async () => {
+    const pool = await pooled({ train: { fashion: "test" }, lambdaEach: true });
+    const { indices, lambda, lambdas, views } = await pool.train(3);
+    const stream = draws(5, "mixup", 3);
+    const expected = Array.from({ length: 10 }, () => mixupLambda(stream, 1));
+    expect([...lambdas!]).toEqual(expected);
+    expect(lambda).toBeCloseTo(expected.reduce((a, b) => a + b) / 10, 6);
+    const [plain, mixed] = [new Uint8Array(10 * 16 * 16 * 3), new Uint8Array(10 * 16 * 16 * 3)];
+    for (const [place, index] of indices.entries()) {
+      const image = await pool.sources.train!.read(index);
+      writeView("ic", image, draws(5, "view", 0, index), 16, plain, place * 16 * 16 * 3);
+    }
+    mixup(plain, 10, lambdas!, mixed);
+    expect(Buffer.from(views.data).equals(mixed)).toBe(true);
+  });
+
   test("without mixup holds the plain views", async () => {
     const pool = await pooled({ train: { fashion: "test" }, mixup: 0, view: "rc" });
     const batch = await pool.train(1);

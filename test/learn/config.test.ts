@@ -64,10 +64,18 @@ test("distance and schedule are chosen by name, with the parameters of their own
   expect(schedule).toEqual({ decay: "cosine", warmupSteps: 5, cooldownSteps: 0 });
 });
 
+test("fix/ic_ens asks for the paper's 1,024 crops unless told otherwise", () => {
+  expect(read(["design=fix/ic_ens"]).config().ensemble).toBe(1024);
+  expect(read(["design=fix/ic_ens", "ensemble=8"]).config().ensemble).toBe(8);
+  expect(read().config().ensemble).toBeUndefined();
+});
+
 test.each([
   ["teachers.0.url=prof", "expected a URL such as"],
   ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
   ["teachers.0.url=https://host/v1/models/prof?key=secret", "expected a URL such as"],
+  ["ensemble=10", "ensemble is of design fix/ic_ens alone"],
+  ["design=same/cc", "design: "],
   ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
   ['data.train.split="90%"', "data.train.split: expected a part such as [:90%]"],
   ["student.depth=27", "expected one of 26|50|101|152|200"],

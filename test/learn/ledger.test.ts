@@ -34,6 +34,12 @@ test("whoever has the file can check its chain; an edited line breaks all that f
   expect(brokenSteps(text.replace('"step":2', '"step":7'))).toEqual([7, 3, 4]);
 });
 
+test("views of the teacher's own have their own digest beside the student's", async () => {
+  const batch = { ...(await someBatch(1)), teacherViews: (await someBatch(2)).views };
+  const line = ledgerLine({ batch, verified: true, waitedSeconds: 0 }, FIRST_CHAIN);
+  expect(line).toMatchObject({ digest: batch.views.digest, teacherDigest: batch.teacherViews.digest });
+});
+
 test("a line tells the digests that were sent, and none where nothing was", async () => {
   const [line] = await ledgerOf(1);
   expect(line?.chunks?.map(({ start, count }) => [start, count])).toEqual([

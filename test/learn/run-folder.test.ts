@@ -55,6 +55,11 @@ test("a run that has begun keeps its config, but for what no number depends on",
   await openAndRelease({ data: { train: { folder: "moved" }, test: { folder: "new" } } });
   await expect(openAndRelease({ batch: 32, seed: 1 })).rejects.toThrow("is of a run with other seed, batch");
   await expect(openAndRelease({ evaluate: { resize: 64 } })).rejects.toThrow("with other evaluate.resize");
+  const elsewhere = { url: "http://elsewhere:8500/v1/models/prof" };
+  await openAndRelease({ teachers: [elsewhere] });
+  await expect(openAndRelease({ teachers: [{ ...elsewhere, resolution: 64 }] })).rejects.toThrow(
+    "with other teachers.resolution",
+  );
   expect(existsSync(inRun("lock"))).toBe(false);
 });
 

@@ -52,7 +52,7 @@ async function folder(steps: number): Promise<string> {
 test("the report is one page that loads nothing, made from the folder's files alone", async () => {
   const run = await folder(3);
   await writeSummary(run, SUMMARY);
-  await writeSamples(run, await someBatch(1, 9));
+  await writeSamples(run, (await someBatch(1, 9)).views);
   const html = await readFile(await writeReport(run), "utf8");
   for (const title of [
     "Loss",
@@ -106,11 +106,23 @@ test("a thinned curve keeps mean, extremes and last step", () => {
 test("samples are the sent pixels, in a grid", async () => {
   const run = await mkdtemp(join(tmpdir(), "samples-"));
   const { views } = await someBatch(1, 9);
-  await writeSamples(run, { views });
+  await writeSamples(run, views);
   const grid = sharp(join(run, "samples.png"));
   expect(await grid.metadata()).toMatchObject({ width: 8 * 6 - 2, height: 2 * 6 - 2 });
   const second = await grid.extract({ left: 6, top: 0, width: 4, height: 4 }).removeAlpha().raw().toBuffer();
   expect([...second]).toEqual([...views.data.subarray(48, 96)]);
+});
+
+test("where the teacher saw other views, each of its rows is below the student's of the same images", async () => {
+  const run = await mkdtemp(join(tmpdir(), "samples-"));
+  const [student, teacher] = [(await someBatch(1, 9)).views, (await someBatch(2, 9)).views];
+  await writeSamples(run, student, teacher);
+  const grid = sharp(join(run, "samples.png"));
+  expect(await grid.metadata()).toMatchObject({ width: 8 * 6 - 2, height: 4 * 6 - 2 });
+  const tile = (top: number) =>
+    grid.clone().extract({ left: 0, top, width: 4, height: 4 }).removeAlpha().raw().toBuffer();
+  expect([...(await tile(6))]).toEqual([...teacher.data.subarray(0, 48)]);
+  expect([...(await tile(12))]).toEqual([...student.data.subarray(8 * 48, 9 * 48)]);
 });
 
 test("numbers in words", () => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openTeacher, type Teacher } from "../../student-trainer/teach/client.ts";
+import { sumProbabilities } from "../../student-trainer/teach/ensemble.ts";
 import { fixedLogits, teachFixed } from "../../student-trainer/teach/fixed.ts";
 import { someBatch, someEvaluation } from "./batches.ts";
 import {
@@ -30,13 +31,13 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const fetchAll = (digest = "sha256:data") =>
+const fetchAll = (digest = "sha256:data", ensemble = 1) =>
   fixedLogits({
     teacher,
     data: { digest, size: 22 },
     viewsOf: someEvaluation,
     release: () => {},
-    view: "central-4",
+    view: { kind: ensemble > 1 ? "ic" : "cc", ensemble, resolution: 4, seed: 0 },
     chunk: 4,
     inFlight: 2,
     directory,
@@ -69,6 +70,54 @@ test("an interrupted fetch goes on where it stopped, one chunk before", async ()
   const last = sitting(service.calls.at(-1));
   // Of 6, 4 were kept and the last of them is asked for again.
   expect(service.calls.filter((call) => sitting(call) === last)).toHaveLength(3);
+});
+
+/** The mean over `ensemble` views of what the teacher finds likely, in plain words. */
+async function meanProbabilities(ensemble: number): Promise<number[]> {
+  const logits = smallLogits((await someEvaluation(0, 22 * ensemble)).views.data, 22 * ensemble, 5);
+  const mean = new Array<number>(22 * 5).fill(0);
+  for (let view = 0; view < 22 * ensemble; view++) {
+    const powers = [...logits.subarray(view * 5, view * 5 + 5)].map(Math.exp);
+    const total = powers.reduce((a, b) => a + b);
+    powers.forEach((power, k) => {
+      mean[Math.floor(view / ensemble) * 5 + k]! += power / total / ensemble;
+    });
+  }
+  return mean;
+}
+
+test.each([
+  // With 4 views a request: 11 requests for two images each; one for each image; three for each.
+  { ensemble: 2, requests: 11 },
+  { ensemble: 3, requests: 22 },
+  { ensemble: 10, requests: 66 },
+])("of $ensemble views the mean probabilities are kept, after $requests requests", async (o) => {
+  const kept = [...(await fetchAll("sha256:data", o.ensemble))];
+  expect(service.calls).toHaveLength(o.requests);
+  expect(service.calls.every(({ head }) => head.shape[0] <= 4)).toBe(true);
+  const expected = await meanProbabilities(o.ensemble);
+  kept.forEach((logProbability, i) => {
+    expect(Math.exp(logProbability)).toBeCloseTo(expected[i]!, 6);
+  });
+  expect([...(await fetchAll("sha256:data", o.ensemble))]).toEqual(kept);
+  expect(service.calls).toHaveLength(o.requests);
+});
+
+test("an interrupted ensemble goes on at an image, and comes to the same", async () => {
+  const undisturbed = await fetchAll("sha256:other", 10);
+  behave = (requestId) => (requestId.endsWith("-9.1") ? { digest: `sha256:${"0".repeat(64)}` } : undefined);
+  await expect(fetchAll("sha256:data", 10)).rejects.toMatchObject({ fault: "digest" });
+  behave = () => undefined;
+  const before = service.calls.length;
+  expect(await fetchAll("sha256:data", 10)).toEqual(undisturbed);
+  expect(service.calls.length - before).toBe(3 * (22 - 8)); // 9 were kept and the last of them is asked for again
+});
+
+test("what no view finds likely at all stays finite", () => {
+  const sum = sumProbabilities(1, 2, 2);
+  sum.add(Float32Array.of(0, 2000, 0, 2000));
+  expect(sum.logMean()[0]).toBeLessThan(-700);
+  expect([...sum.logMean()].every(Number.isFinite)).toBe(true);
 });
 
 test("a batch is taught by the rows of its images", async () => {

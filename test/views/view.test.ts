@@ -1,11 +1,13 @@
 import {
   type CropRange,
+  drawFraming,
   draws,
   type Image,
   mixup,
   mixupLambda,
   uncroppedSide,
   writeCentralView,
+  writeFramed,
   writeView,
 } from "@funmatch/views";
 import { describe, expect, test } from "vitest";
@@ -23,6 +25,35 @@ function ramps(height: number, width: number): Image {
 const SIDE = 16;
 const BYTES = SIDE * SIDE * 3;
 const redAt = (view: Uint8Array, y: number, x: number) => view[(y * SIDE + x) * 3]!;
+
+test("the resized view is the whole picture, whatever is drawn", () => {
+  const view = new Uint8Array(BYTES);
+  writeView("rs", ramps(60, 80), draws(0, "view", 0, 1), SIDE, view, 0);
+  expect(redAt(view, 0, 0)).toBeLessThan(10);
+  expect(redAt(view, 0, SIDE - 1)).toBeGreaterThan(245);
+});
+
+test.each(["ic", "rc"] as const)("a framing of %s shows the same at twice the resolution", (kind) => {
+  const image = ramps(60, 80);
+  for (let index = 0; index < 50; index++) {
+    const framing = drawFraming(kind, image, draws(0, "view", 0, index), SIDE);
+    const [small, large] = [new Uint8Array(BYTES), new Uint8Array(4 * BYTES)];
+    writeFramed(image, framing, SIDE, small, 0);
+    writeFramed(image, framing, 2 * SIDE, large, 0);
+    for (const [y, x] of [
+      [0, 0],
+      [5, 11],
+      [15, 15],
+    ] as const)
+      for (const channel of [0, 1]) {
+        const mean = [0, 1, 2 * SIDE, 2 * SIDE + 1]
+          .map((shift) => large[(2 * y * 2 * SIDE + 2 * x + shift) * 3 + channel]!)
+          .reduce((a, b) => a + b / 4, 0);
+        // A pixel is 16 levels of a ramp at most: less than half of one apart.
+        expect(Math.abs(mean - small[(y * SIDE + x) * 3 + channel]!)).toBeLessThan(6);
+      }
+  }
+});
 
 describe.each(["ic", "rc"] as const)("training view %s", (kind) => {
   const image = ramps(60, 80);
@@ -96,6 +127,13 @@ describe("mixup", () => {
   });
 
   test("p = 0 mixes nothing", () => expect(mixupLambda(draws(0, "mixup", 1), 0)).toBe(1));
+
+  test("each image may have a lambda of its own", () => {
+    const out = new Uint8Array(3);
+    mixup(Uint8Array.of(100, 0, 200), 3, Float32Array.of(1, 0.75, 0.5), out);
+    expect([...out]).toEqual([100, 25, 100]);
+    expect(() => mixup(new Uint8Array(3), 3, Float32Array.of(1), out)).toThrow("3 images with 1 lambdas");
+  });
 
   test("the partner is the previous image, halves round to even", () => {
     const out = new Uint8Array(3);

@@ -1,0 +1,18 @@
+import { drawFraming, draws, type Framing } from "@funmatch/views";
+import type { Recipe } from "./batch.ts";
+
+/**
+ * How student and teacher see one image in one epoch: the student's draws are the stream ("view", epoch, index), and
+ * the teacher sees the same unless its views are independent; then its draws are ("teacher view", epoch, index).
+ */
+export function framingsOf(
+  { seed, view, resolution, crop, teacher }: Recipe,
+  picture: { height: number; width: number },
+  epoch: number,
+  index: number,
+): { student: Framing; teacher: Framing } {
+  const student = drawFraming(view, picture, draws(seed, "view", epoch, index), resolution, crop);
+  if (teacher?.training !== "independent") return { student, teacher: student };
+  const stream = draws(seed, "teacher view", epoch, index);
+  return { student, teacher: drawFraming(view, picture, stream, teacher.resolution, crop) };
+}

@@ -1,0 +1,29 @@
+/** Probabilities of `images` images, summed over the views of each, in double precision. */
+export interface ProbabilitySum {
+  /** Adds logits [views,K] of the next views; those of an image follow one another. */
+  add(logits: Float32Array): void;
+  /** The logarithm of the mean probabilities, [images,K], finite also where they are zero. */
+  logMean(): Float32Array;
+}
+
+/**
+ * Averages what a teacher says of several views of an image: its prediction over an ensemble is the mean of its
+ * probabilities (at temperature 1).
+ */
+export function sumProbabilities(images: number, classes: number, viewsEach: number): ProbabilitySum {
+  const sum = new Float64Array(images * classes);
+  let view = 0;
+  return {
+    add(logits) {
+      for (let at = 0; at < logits.length; at += classes, view++) {
+        const row = Float64Array.from(logits.subarray(at, at + classes));
+        const greatest = row.reduce((a, b) => Math.max(a, b));
+        const powers = row.map((logit) => Math.exp(logit - greatest));
+        const total = powers.reduce((a, b) => a + b);
+        const image = Math.floor(view / viewsEach) * classes;
+        for (let k = 0; k < classes; k++) sum[image + k]! += powers[k]! / total;
+      }
+    },
+    logMean: () => Float32Array.from(sum, (value) => Math.log(Math.max(value / viewsEach, Number.MIN_VALUE))),
+  };
+}
