@@ -59,6 +59,8 @@ export interface TrainBatch {
   lambda: number;
   views: Views;
   chunks: Chunk[];
+  /** First 16 hex digits of the SHA-256 of each image's pixels, for the images of the first epoch, which come first. */
+  pictures?: string[];
 }
 
 export interface EvalBatch {
@@ -88,10 +90,12 @@ export async function makeTrainBatch(
   const examples = examplesOf(seed, step, batch, source.size);
   const lambda = mixupLambda(draws(seed, "mixup", step), recipe.mixup);
   const data = new Uint8Array(memory, 0, bytesOf(batch, resolution));
+  const pictures: string[] = [];
   const plain = lambda === 1 ? data : new Uint8Array(data.length);
   await eachAtOnce(batch, async (place) => {
     const { epoch, index } = examples[place]!;
     const image = await source.read(index);
+    if (epoch === 0) pictures[place] = digestOf(image.data).slice("sha256:".length, "sha256:".length + 16);
     writeView(
       recipe.view,
       image,
@@ -111,6 +115,7 @@ export async function makeTrainBatch(
     lambda,
     views: viewsOf(data, batch, resolution),
     chunks: chunksOf(data, batch, recipe.chunk, resolution),
+    pictures: pictures.length > 0 ? pictures : undefined,
   };
 }
 

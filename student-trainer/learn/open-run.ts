@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { secret, UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
-import { openPool, type ViewPool } from "../data/pool.ts";
+import { openPool, type PoolOptions, type ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
 import { largestChunk } from "../teach/chunks.ts";
 import { openTeacher, type Teacher } from "../teach/client.ts";
@@ -46,20 +46,7 @@ export async function openRun(
   const teacher = await openTeacherOf(config, found?.checkpoint.teacherVersion, o);
   if (teacher) opened.defer(() => teacher.close());
   const chunk = await settleChunk(folder, config, teacher);
-  const { train, ...others } = config.data;
-  const pool = await openPool({
-    train,
-    splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
-    seed: config.seed,
-    batch: config.batch,
-    resolution: config.student.resolution,
-    chunk,
-    view: design.view,
-    crop: config.crop,
-    centralSide: config.evaluate.resize,
-    mixup: design.mixup ? config.mixup : 0,
-    workers: config.workers ?? Math.min(8, availableParallelism()),
-  });
+  const pool = await openPool(poolOptions(config, chunk));
   opened.defer(() => pool.close());
   const data = pool.sources.train!;
   const at: Standing = found?.checkpoint ?? beginning(config, data.digest);
@@ -77,6 +64,25 @@ export async function openRun(
   return {
     ...{ design, at, total, classes, chunk, data, pool, student, teacher },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** What a run's batches are made of; whoever makes them again with it gets the same bytes. */
+export function poolOptions(config: TrainConfig, chunk: number): PoolOptions {
+  const design: Design = DESIGNS[config.design];
+  const { train, ...others } = config.data;
+  return {
+    train,
+    splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
+    seed: config.seed,
+    batch: config.batch,
+    resolution: config.student.resolution,
+    chunk,
+    view: design.view,
+    crop: config.crop,
+    centralSide: config.evaluate.resize,
+    mixup: design.mixup ? config.mixup : 0,
+    workers: config.workers ?? Math.min(8, availableParallelism()),
   };
 }
 
@@ -109,7 +115,8 @@ function checkSameData(at: Standing, digest: string, config: TrainConfig): void 
     );
 }
 
-async function openTeacherOf(
+/** The teacher that a config names, if it names one; `began`: the version that it must be. */
+export async function openTeacherOf(
   config: TrainConfig,
   began: string | undefined,
   o: { signal: AbortSignal; say: (line: string) => void },

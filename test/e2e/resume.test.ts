@@ -129,7 +129,7 @@ test("SIGINT makes a checkpoint and ends; the same command goes on", async () =>
   expect(code, output).toBe(0);
   expect(output).toMatch(/stopped after step \d+ of 40/);
   const stoppedAt = Number(/stopped after step (\d+)/.exec(output)?.[1]);
-  expect(lines(join(folder, "run", "ledger.jsonl"))).toHaveLength(stoppedAt);
+  expect(lines(join(folder, "run", "ledger.jsonl"))).toHaveLength(1 + stoppedAt);
 
   child = undefined;
   const rest = await startFunmatch(["train", config]).finished;
