@@ -15,7 +15,7 @@ export function checkTeacher(walk: Walk, now: Teacher | string): Check {
   if (served && served !== first[0])
     findings.push(`served now is ${served}, the run was taught by ${first[0]}`);
   const still = served ? "which is still served" : `whether it is still served is open: ${now}`;
-  return checkOf(name, findings, `${first[0]} taught every step, ${still}`);
+  return checkOf(name, findings, `every step was taught by ${first[0]}, ${still}`);
 }
 
 /** Whether every step was answered online for the very bytes that the student trained on. */

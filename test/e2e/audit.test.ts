@@ -33,23 +33,27 @@ beforeAll(async () => {
     await writePicture(path, i);
   }
   teacher = await startSmallTeacher({ folder, resolution: 32, classes: 2 });
+  await trainRun("run", { design: "funmatch" });
+}, 120_000);
+afterAll(() => teacher?.close());
+
+async function trainRun(run: string, design: object): Promise<void> {
   const config = writeRunConfig(folder, {
-    run: "run",
+    run,
     seed: 7,
     data: { train: { folder: "images" } },
     teachers: [{ url: `${teacher.url}/v1/models/prof`, key: "env:FUNMATCH_TEST_TOKEN" }],
-    design: "funmatch",
     student: { model: "bit", blocks: [1], width: 0.5, resolution: 32 },
     batch: 16,
     chunk: 8,
     length: { steps: STEPS },
     optimizer: { learningRate: 1e-3 },
     checkpoint: { everySteps: 5 },
+    ...design,
   });
   const { code, output } = await startFunmatch(["train", config], { env }).finished;
   expect(code, output).toBe(0);
-}, 120_000);
-afterAll(() => teacher?.close());
+}
 
 /** A copy of the trained run, with its data and teacher where they were unless `edit` says otherwise. */
 function copyOfRun(edit: (config: string) => string = (config) => config): string {
@@ -153,4 +157,25 @@ test("another seed in the config: the key is named", async () => {
   expect(checks.find(({ name }) => name === "config")?.said).toBe(
     "seed is 8 in config.yaml, the run began with 7",
   );
+}, 60_000);
+
+test("designs that do not ask about the student's own bytes: what cannot be checked is said to be open", async () => {
+  await trainRun("fixed", { design: "fix/cc" });
+  await trainRun("labelled", { design: "labels", teachers: [] });
+  const open = (checks: Check[]) => checks.filter(({ result }) => result === "open").map(({ name }) => name);
+  const fixed = await audited(join(folder, "fixed"));
+  expect(fixed.code, fixed.output).toBe(0);
+  expect(open(fixed.checks)).toEqual(["same bytes", "answers"]);
+  expect(fixed.output).toContain("2 of 9 checks could not be made");
+  const labelled = await audited(join(folder, "labelled"));
+  expect(labelled.code, labelled.output).toBe(0);
+  expect(open(labelled.checks)).toEqual(["same bytes", "answers"]);
+}, 60_000);
+
+test("a teacher that cannot be reached leaves its checks open, the others stand", async () => {
+  const run = copyOfRun((config) => config.replace(/env:FUNMATCH_TEST_TOKEN/, "env:FUNMATCH_NO_TOKEN"));
+  const { code, checks } = await audited(run);
+  expect(code).toBe(0);
+  expect(checks.find(({ name }) => name === "answers")).toMatchObject({ result: "open" });
+  expect(checks.find(({ name }) => name === "batches")).toMatchObject({ result: "passed" });
 }, 60_000);

@@ -142,7 +142,10 @@ test("SIGINT during an evaluation: the same command makes up for it", async () =
   const folder = temporaryFolder("interrupted-evaluation");
   let child: ReturnType<typeof startFunmatch>["child"] | undefined;
   const proxy = await startProxy(teacher.url, async (_, body, pass) => {
-    if (body.subarray(0, 64).includes("eval")) child?.kill("SIGINT");
+    if (body.subarray(0, 64).includes("eval")) {
+      child?.kill("SIGINT");
+      child = undefined; // a second one would end the process at once
+    }
     return pass(body);
   });
   const config = runConfig(folder, proxy.url);
