@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { resolve } from "node:path";
 import { UserError } from "@funmatch/config";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { readTrainConfig } from "./config.ts";
 
 /** Errors that say all that a user needs; everything else is a bug and keeps its stack. */
@@ -54,6 +54,20 @@ program
     console.log(await writeReport(resolve(run)));
   });
 
+program
+  .command("audit")
+  .argument("<run>", "folder of a run")
+  .option("--sample <n>", "steps to make again and to ask the teacher about again, or all", sampleSize, 8)
+  .description("prove what a run was taught from: ledger, bytes, teacher, parameters")
+  .action(async (run: string, options: { sample: number }) => {
+    const { auditRun } = await import("./audit/audit.ts");
+    const { auditTable } = await import("./audit/table.ts");
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const audit = await auditRun(resolve(run), { ...options, signal: interrupt(), say });
+    console.log(auditTable(audit));
+    process.exitCode = audit.passed ? 0 : 1;
+  });
+
 const engine = program.command("engine").description("the TensorFlow engine under the trainer");
 
 engine
@@ -72,6 +86,12 @@ engine
     const { engineInfo } = await import("@funmatch/engine");
     for (const [key, value] of Object.entries(await engineInfo())) console.log(`${key.padEnd(12)} ${value}`);
   });
+
+function sampleSize(text: string): number {
+  if (text === "all") return Number.POSITIVE_INFINITY;
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("expected a number from 1, or all");
+  return Number(text);
+}
 
 /** SIGINT and SIGTERM end a run after the step it is in; a second one ends the process at once. */
 function interrupt(): AbortSignal {

@@ -85,6 +85,8 @@ export interface TrainBatch {
   chunks: Chunk[];
   /** Corrupt images that others stand in for; absent if there are none. */
   replaced?: Replaced[];
+  /** First 16 hex digits of the SHA-256 of each image's pixels, for the images of the first epoch, which come first. */
+  pictures?: string[];
 }
 
 export interface EvalBatch {
@@ -142,12 +144,14 @@ export async function makeTrainBatch(
       : undefined;
   const indices = new Int32Array(batch);
   const replaced: Replaced[] = [];
+  const pictures: string[] = [];
   await eachAtOnce(batch, async (place) => {
     const { epoch, index } = examples[place]!;
     const read = await readOrReplace(source, seed, index);
     const { image } = read;
     indices[place] = read.index;
     if (read.replaced) replaced.push(read.replaced);
+    if (epoch === 0) pictures[place] = digestOf(image.data).slice("sha256:".length, "sha256:".length + 16);
     const framings = framingsOf(recipe, image, epoch, index);
     writeFramed(image, framings.student, resolution, student.plain, bytesOf(place, resolution));
     if (own) writeFramed(image, framings.teacher, own.resolution, own.plain, bytesOf(place, own.resolution));
@@ -166,6 +170,7 @@ export async function makeTrainBatch(
     teacherViews: own && viewsOf(own.data, batch, own.resolution),
     chunks: chunksOf(asked.data, batch, recipe.chunk, asked.resolution),
     ...inOrder(replaced),
+    pictures: pictures.length > 0 ? pictures : undefined,
   };
 }
 

@@ -1,5 +1,16 @@
 import { createHash } from "node:crypto";
 import type { Lesson } from "../teach/window.ts";
+import { logitsSketch } from "./logits-sketch.ts";
+
+/** The first line of `ledger.jsonl`: what the run began with. */
+export interface LedgerHead {
+  step: 0;
+  /** Digest and size of the training data. */
+  data: { digest: string; images: number };
+  /** Every key of the config that what is learned depends on: seed, design, batch … */
+  config: Record<string, unknown>;
+  chain: string;
+}
 
 /** One line of `ledger.jsonl`: what one step was taught from. */
 export interface LedgerLine {
@@ -13,7 +24,13 @@ export interface LedgerLine {
   teacherVersion?: string;
   /** SHA-256 of the logits as applied, float32 little-endian. */
   logits?: string;
-  /** True when every chunk was answered online under the digest of the very bytes made for the teacher: `chunks`. */
+  /** Of the same logits, to compare within a tolerance where bits may differ: `logitsSketch`. */
+  sketch?: number[];
+  /** Of each image's first use, in the order of the batch: what it was, so that a changed one can be named. */
+  pictures?: string[];
+  /** At the steps of checkpoints: SHA-256 of the parameters after the step. */
+  parametersSha256?: string;
+  /** True when every chunk was answered online under the digest of the very bytes trained on. */
   verified: boolean;
   /** SHA-256 over the previous line's chain and this line without it: an edited line breaks all that follow. */
   chain: string;
@@ -22,8 +39,14 @@ export interface LedgerLine {
 /** The chain of an empty ledger. */
 export const FIRST_CHAIN = "0".repeat(64);
 
-/** Makes the ledger line of a lesson that is about to be applied. */
-export function ledgerLine(lesson: Lesson, previousChain: string): LedgerLine {
+/** Makes the line that a ledger begins with. */
+export function ledgerHead(content: Pick<LedgerHead, "data" | "config">): LedgerHead {
+  const line: Omit<LedgerHead, "chain"> = { step: 0, ...content };
+  return { ...line, chain: chainOf(line, FIRST_CHAIN) };
+}
+
+/** Makes the ledger line of a lesson that was applied; `parametersSha256` where they were read after it. */
+export function ledgerLine(lesson: Lesson, previousChain: string, parametersSha256?: string): LedgerLine {
   const { batch, logits, version } = lesson;
   const line: Omit<LedgerLine, "chain"> = {
     step: batch.step,
@@ -31,15 +54,23 @@ export function ledgerLine(lesson: Lesson, previousChain: string): LedgerLine {
     teacherDigest: batch.teacherViews?.digest,
     chunks: lesson.verified ? batch.chunks : undefined,
     teacherVersion: version,
-    logits: logits && sha256(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)),
+    logits: logits && logitsSha256(logits),
+    sketch: logits && logitsSketch(logits),
+    pictures: batch.pictures,
+    parametersSha256,
     verified: lesson.verified,
   };
   return { ...line, chain: chainOf(line, previousChain) };
 }
 
 /** The chain value that a line must carry. */
-export function chainOf(line: Omit<LedgerLine, "chain">, previousChain: string): string {
+export function chainOf(line: object, previousChain: string): string {
   return sha256(`${previousChain}\n${JSON.stringify(line)}`);
+}
+
+/** SHA-256 of logits, float32 little-endian. */
+export function logitsSha256({ buffer, byteOffset, byteLength }: Float32Array): string {
+  return sha256(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 function sha256(data: string | Uint8Array): string {

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { secret, UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
-import { openPool, type ViewPool } from "../data/pool.ts";
+import { openPool, type PoolOptions, type ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
 import { largestChunk } from "../teach/chunks.ts";
 import { openTeacher, type Teacher } from "../teach/client.ts";
@@ -46,21 +46,10 @@ export async function openRun(
   const teacher = await openTeacherOf(config, found?.checkpoint.teacherVersion, o);
   if (teacher) opened.defer(() => teacher.close());
   const chunk = await settleChunk(folder, config, teacher);
-  const { train, maxCorrupt, ...others } = config.data;
   const pool = await openPool({
-    train,
-    splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
-    seed: config.seed,
-    batch: config.batch,
-    resolution: config.student.resolution,
-    chunk,
-    view: design.view,
-    crop: config.crop,
-    centralSide: config.evaluate.resize,
-    ...mixupOf(design, config.mixup),
-    teacher: teacherViewsOf(config),
-    workers: config.workers ?? Math.min(8, availableParallelism()),
-    ...{ maxCorrupt, corrupt: found?.checkpoint.corrupt, onCorrupt: o.say },
+    ...poolOptions(config, chunk),
+    corrupt: found?.checkpoint.corrupt,
+    onCorrupt: o.say,
   });
   opened.defer(() => pool.close());
   const data = pool.sources.train!;
@@ -88,6 +77,27 @@ function mixupOf(design: Design, mixup: TrainConfig["mixup"]): { mixup: number; 
   return typeof mixup === "number"
     ? { mixup, lambdaEach: false }
     : { mixup: mixup.p, lambdaEach: mixup.lambda === "example" };
+}
+
+/** What a run's batches are made of; whoever makes them again with it gets the same bytes. */
+export function poolOptions(config: TrainConfig, chunk: number): PoolOptions {
+  const design: Design = DESIGNS[config.design];
+  const { train, maxCorrupt, ...others } = config.data;
+  return {
+    train,
+    splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
+    seed: config.seed,
+    batch: config.batch,
+    resolution: config.student.resolution,
+    chunk,
+    view: design.view,
+    crop: config.crop,
+    centralSide: config.evaluate.resize,
+    ...mixupOf(design, config.mixup),
+    teacher: teacherViewsOf(config),
+    workers: config.workers ?? Math.min(8, availableParallelism()),
+    maxCorrupt,
+  };
 }
 
 function totalSteps(length: TrainConfig["length"], size: number, batch: number): number {
@@ -119,7 +129,8 @@ function checkSameData(at: Standing, digest: string, config: TrainConfig): void 
     );
 }
 
-async function openTeacherOf(
+/** The teacher that a config names, if it names one; `began`: the version that it must be. */
+export async function openTeacherOf(
   config: TrainConfig,
   began: string | undefined,
   o: { signal: AbortSignal; say: (line: string) => void },

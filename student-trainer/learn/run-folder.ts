@@ -60,6 +60,21 @@ async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<
     );
 }
 
+/** Every key of a config that what is learned depends on, ordered by name. */
+export function bindingConfig(config: TrainConfig): Record<string, unknown> {
+  const bound = boundBy(withoutSecrets(config));
+  return Object.fromEntries(
+    Object.keys(bound)
+      .sort()
+      .map((key) => [key, bound[key]]),
+  );
+}
+
+/** The same of the config that a run's folder holds. */
+export async function bindingConfigOf(configFile: string): Promise<Record<string, unknown>> {
+  return boundBy(await readMapping(configFile));
+}
+
 /** What must not change; of the evaluation its view, since it is also the one that a fixed teacher was asked for. */
 function boundBy(config: Record<string, unknown>): Record<string, unknown> {
   const { resize } = config.evaluate as TrainConfig["evaluate"];

@@ -10,9 +10,9 @@ import { openTeaching } from "../teach/teaching.ts";
 import { type Lesson, lessons } from "../teach/window.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
-import { ledgerLine } from "./ledger.ts";
+import { FIRST_CHAIN, ledgerHead, ledgerLine } from "./ledger.ts";
 import { openRun } from "./open-run.ts";
-import { openRunFolder, type RunFolder } from "./run-folder.ts";
+import { bindingConfig, openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import type { StepResult } from "./student-worker.ts";
 import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
@@ -59,6 +59,12 @@ async function trainIn(
   ended.defer(() => metrics.close());
   const ledger = await openJournal(folder.file("ledger.jsonl"), at.ledgerBytes);
   ended.defer(() => ledger.close());
+  if (at.ledgerChain === FIRST_CHAIN) {
+    const images = { digest: data.digest, images: data.size };
+    const head = ledgerHead({ data: images, config: bindingConfig(config) });
+    ledger.write(head);
+    at.ledgerChain = head.chain;
+  }
 
   let saved = at.step;
   const save = async () => {
@@ -103,7 +109,10 @@ async function trainIn(
       pool.release(lesson.batch);
 
       const stepSeconds = (performance.now() - wantedAt) / 1000;
-      const line = ledgerLine(lesson, at.ledgerChain);
+      const described = isDue(step, config.checkpoint.everySteps, total)
+        ? await student.call("describe", {})
+        : undefined;
+      const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256);
       ledger.write(line);
       at.step = step;
       inStep = false;

@@ -129,7 +129,7 @@ test("SIGINT makes a checkpoint and ends; the same command goes on", async () =>
   expect(code, output).toBe(0);
   expect(output).toMatch(/stopped after step \d+ of 40/);
   const stoppedAt = Number(/stopped after step (\d+)/.exec(output)?.[1]);
-  expect(lines(join(folder, "run", "ledger.jsonl"))).toHaveLength(stoppedAt);
+  expect(lines(join(folder, "run", "ledger.jsonl"))).toHaveLength(1 + stoppedAt);
 
   child = undefined;
   const rest = await startFunmatch(["train", config]).finished;
@@ -142,7 +142,10 @@ test("SIGINT during an evaluation: the same command makes up for it", async () =
   const folder = temporaryFolder("interrupted-evaluation");
   let child: ReturnType<typeof startFunmatch>["child"] | undefined;
   const proxy = await startProxy(teacher.url, async (_, body, pass) => {
-    if (body.subarray(0, 64).includes("eval")) child?.kill("SIGINT");
+    if (body.subarray(0, 64).includes("eval")) {
+      child?.kill("SIGINT");
+      child = undefined; // a second one would end the process at once
+    }
     return pass(body);
   });
   const config = runConfig(folder, proxy.url);

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { chainOf, FIRST_CHAIN, type LedgerLine, ledgerLine } from "../../student-trainer/learn/ledger.ts";
+import {
+  chainOf,
+  FIRST_CHAIN,
+  type LedgerLine,
+  ledgerHead,
+  ledgerLine,
+} from "../../student-trainer/learn/ledger.ts";
 import { someBatch } from "../teach/batches.ts";
 
 async function ledgerOf(steps: number): Promise<LedgerLine[]> {
@@ -54,4 +60,18 @@ test("a line tells the digests that were sent, and none where nothing was", asyn
     verified: false,
     chain: untaught.chain,
   });
+});
+
+test("the first line tells what the run began with, and the chain begins there", () => {
+  const head = ledgerHead({ data: { digest: "sha256:d", images: 7 }, config: { seed: 3 } });
+  const { chain, ...content } = head;
+  expect(content).toEqual({ step: 0, data: { digest: "sha256:d", images: 7 }, config: { seed: 3 } });
+  expect(chain).toBe(chainOf(content, FIRST_CHAIN));
+});
+
+test("a line may carry the digest of the parameters after its step", async () => {
+  const lesson = { batch: await someBatch(1), verified: false, waitedSeconds: 0 };
+  const line = ledgerLine(lesson, FIRST_CHAIN, "sha256:p");
+  expect(line.parametersSha256).toBe("sha256:p");
+  expect(line.chain).not.toBe(ledgerLine(lesson, FIRST_CHAIN).chain);
 });

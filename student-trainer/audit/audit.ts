@@ -1,0 +1,102 @@
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UserError } from "@funmatch/config";
+import { readTrainConfig, type TrainConfig } from "../config.ts";
+import { openPool, type ViewPool } from "../data/pool.ts";
+import { type Checkpoint, readNewestCheckpoint } from "../learn/checkpoint.ts";
+import { openTeacherOf, poolOptions } from "../learn/open-run.ts";
+import { bindingConfigOf } from "../learn/run-folder.ts";
+import type { Teacher } from "../teach/client.ts";
+import { DESIGNS } from "../teach/designs.ts";
+import { type Walk, walkLedger } from "./chain.ts";
+import { type Check, checkOf } from "./check.ts";
+import { checkConfig, checkData } from "./data.ts";
+import { checkParameters } from "./parameters.ts";
+import { checkSteps } from "./steps.ts";
+import { checkTeacher, checkVerified } from "./teacher.ts";
+
+/** What an audit found; written as `audit.json`. */
+export interface Audit {
+  /** The newest checkpoint's step: what was trained later is not looked at. */
+  step: number;
+  /** Steps whose batches were made again and whose teacher was asked again; drawn anew by every audit. */
+  sampledSteps: number[];
+  checks: Check[];
+  /** Whether no check failed. */
+  passed: boolean;
+}
+
+/**
+ * Checks a finished or resting run from its folder: whether its ledger is whole, whether student and teacher saw the
+ * same bytes, made again from seed and data, whether one teacher taught to the end, and whether it still says the same.
+ *
+ * @param path the run's folder
+ * @param sample how many steps to make and ask again; all of them: Infinity
+ * @throws UserError when there is no run with a checkpoint
+ */
+export async function auditRun(
+  path: string,
+  o: { sample: number; signal: AbortSignal; say: (line: string) => void },
+): Promise<Audit> {
+  const configFile = join(path, "config.yaml");
+  if (!existsSync(configFile)) throw new UserError(`${path} is not a run: it has no config.yaml`);
+  const config = readTrainConfig(configFile);
+  const found = await readNewestCheckpoint(join(path, "checkpoints"), o.say);
+  if (!found) throw new UserError(`${path} has no checkpoint yet: nothing to audit`);
+  const { checkpoint } = found;
+  const walk = await walkLedger(join(path, "ledger.jsonl"), checkpoint, o.sample);
+  const checks = [
+    walk.chain,
+    checkConfig(walk.head, await bindingConfigOf(configFile)),
+    await checkParameters(walk, checkpoint, join(path, "student.npz")),
+    ...(await checkDataAndTeacher(config, checkpoint, walk, o)),
+  ];
+  const audit: Audit = {
+    step: checkpoint.step,
+    sampledSteps: walk.sampled.map(({ step }) => step),
+    checks,
+    passed: checks.every(({ result }) => result !== "failed"),
+  };
+  await writeFile(join(path, "audit.json"), `${JSON.stringify(audit, null, 2)}\n`);
+  return audit;
+}
+
+async function checkDataAndTeacher(
+  config: TrainConfig,
+  checkpoint: Checkpoint,
+  walk: Walk,
+  o: { sample: number; signal: AbortSignal; say: (line: string) => void },
+): Promise<Check[]> {
+  const design = DESIGNS[config.design];
+  await using opened = new AsyncDisposableStack();
+  const teacher = await teacherNow(config, o);
+  if (typeof teacher !== "string") opened.defer(() => teacher.close());
+  const checks = [checkVerified(walk, design)];
+  if (config.teachers.length > 0) checks.push(checkTeacher(walk, teacher));
+  let pool: ViewPool;
+  try {
+    pool = await openPool(poolOptions(config, config.chunk ?? config.batch));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return [...checks, checkOf("data", [error.message], "")];
+  }
+  opened.defer(() => pool.close());
+  const began: { digest: string; images?: number } = walk.head?.data ?? { digest: checkpoint.dataDigest };
+  const data = checkData(began, pool.sources.train!);
+  return [...checks, data, ...(await checkSteps({ ...o, walk, design, pool, teacher, data, began }))];
+}
+
+/** The teacher that is served now, whichever version it is, or why there is none to ask. */
+async function teacherNow(
+  config: TrainConfig,
+  o: { signal: AbortSignal; say: (line: string) => void },
+): Promise<Teacher | string> {
+  const unpinned = { ...config, teachers: config.teachers.map(({ version: _, ...spec }) => spec) };
+  try {
+    return (await openTeacherOf(unpinned, undefined, o)) ?? "labels taught";
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error; // TeacherError is one
+    return error.message;
+  }
+}

@@ -1,0 +1,59 @@
+import { UserError } from "@funmatch/config";
+import type { TrainBatch } from "../data/batch.ts";
+import type { ViewPool } from "../data/pool.ts";
+import type { LedgerLine } from "../learn/ledger.ts";
+import { ahead } from "../teach/ahead.ts";
+
+/** A recorded step made again from seed and data. */
+export interface Remade {
+  line: LedgerLine;
+  /** Absent when it could not be made. */
+  batch?: TrainBatch;
+  /** What is wrong with it; nothing if it is the same to the byte, chunks and all. */
+  findings: string[];
+  /** Images whose pixels are not those of their first use. */
+  changed: string[];
+}
+
+/**
+ * Makes the batches of recorded steps again, with the threads that made them in training, and compares digests.
+ * A batch's memory goes back to the pool when the next one is asked for.
+ */
+export async function* remake(
+  pool: Pick<ViewPool, "train" | "release" | "sources">,
+  lines: LedgerLine[],
+  o: { inFlight: number; signal: AbortSignal },
+): AsyncGenerator<Remade> {
+  const start = async (i: number): Promise<Remade> => {
+    const line = lines[i]!;
+    try {
+      const batch = await pool.train(line.step);
+      const name = (place: number) => pool.sources.train!.nameOf(batch.indices[place]!);
+      return { line, batch, findings: differences(line, batch), changed: changedPictures(line, batch, name) };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      return { line, findings: [`step ${line.step} cannot be made again: ${error.message}`], changed: [] };
+    }
+  };
+  for await (const made of ahead({ from: 0, to: lines.length, start, ...o })) {
+    yield made;
+    if (made.batch) pool.release(made.batch);
+  }
+}
+
+function differences(line: LedgerLine, { views, teacherViews, chunks }: TrainBatch): string[] {
+  const findings: string[] = [];
+  if (teacherViews?.digest !== line.teacherDigest)
+    findings.push(`step ${line.step}: the teacher's own views are other bytes than it was asked for`);
+  if (views.digest !== line.digest) findings.push(`step ${line.step}: other bytes than it was taught from`);
+  // Chunks that were sent must be those bytes too: this is where student and teacher could part.
+  const same = !line.chunks || JSON.stringify(line.chunks) === JSON.stringify(chunks);
+  if (!same && views.digest === line.digest)
+    findings.push(`step ${line.step}: the teacher was sent other bytes than were made for it`);
+  return findings;
+}
+
+function changedPictures(line: LedgerLine, batch: TrainBatch, name: (place: number) => string): string[] {
+  const then = line.pictures ?? [];
+  return then.flatMap((digest, place) => (digest === batch.pictures?.[place] ? [] : [name(place)]));
+}

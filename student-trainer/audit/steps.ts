@@ -1,0 +1,103 @@
+import type { ViewPool } from "../data/pool.ts";
+import type { LedgerLine } from "../learn/ledger.ts";
+import type { Teacher } from "../teach/client.ts";
+import type { Design } from "../teach/designs.ts";
+import { TeacherError } from "../teach/errors.ts";
+import { askAgain, TOLERANCE } from "./ask-again.ts";
+import { remake } from "./batches.ts";
+import type { Walk } from "./chain.ts";
+import { type Check, checkOf, open } from "./check.ts";
+
+/** First uses of so many images are made again in every audit; of more only if something else is wrong. */
+const ALWAYS_LOOKED_AT = 20_000;
+const IN_FLIGHT = 8;
+
+interface StepOptions {
+  walk: Walk;
+  design: Design;
+  pool: ViewPool;
+  teacher: Teacher | string;
+  /** What the comparison of the data's digests gave, and what the run began with. */
+  data: Check;
+  began: { images?: number };
+  sample: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Makes the sampled steps again and asks the teacher about them, then makes every first use of an image again,
+ * so that changed images are found and named.
+ */
+export async function checkSteps(o: StepOptions): Promise<Check[]> {
+  const { sampled, firstUses } = o.walk;
+  const asking = whyNotAsked(o) ?? askAgain(o.teacher as Teacher);
+  const other: string[] = [];
+  const changed = new Set<string>();
+  const answers: string[] = [];
+  let asked = 0;
+  let refused: string | undefined;
+  for await (const { line, batch, findings, changed: pictures } of remade(o, sampled)) {
+    other.push(...findings);
+    for (const picture of pictures) changed.add(picture);
+    if (!batch || findings.length > 0 || refused || typeof asking === "string") continue;
+    try {
+      answers.push(...(await asking(line, batch, o.signal)));
+      asked++;
+    } catch (error) {
+      if (!(error instanceof TeacherError)) throw error;
+      refused = error.message;
+    }
+  }
+  const done = new Set(sampled);
+  const rest = firstUses.filter((line) => !done.has(line));
+  const images = firstUses.reduce((sum, { pictures }) => sum + pictures!.length, 0);
+  const lookAtAll = images <= ALWAYS_LOOKED_AT || other.length > 0 || o.data.result === "failed";
+  if (lookAtAll && hasSameSize(o))
+    for await (const { findings, changed: pictures } of remade(o, rest)) {
+      other.push(...findings);
+      for (const picture of pictures) changed.add(picture);
+    }
+  const made = sampled.length + (lookAtAll ? rest.length : 0);
+  const looked = lookAtAll ? images : sampled.reduce((sum, line) => sum + (line.pictures?.length ?? 0), 0);
+  return [
+    checkOf("batches", other, `${made} steps, made again from seed and data, are the same to the byte`),
+    hasSameSize(o)
+      ? checkOf(
+          "images",
+          [...changed].map((name) => `${name} was changed`),
+          `${looked} are as they were`,
+        )
+      : open("images", "with another number of images every batch is another: none can be named"),
+    answersCheck(answers, asked, typeof asking === "string" ? asking : refused, o.teacher),
+  ];
+}
+
+function remade(o: StepOptions, lines: LedgerLine[]) {
+  return remake(o.pool, lines, { inFlight: IN_FLIGHT, signal: o.signal });
+}
+
+function hasSameSize({ began, pool }: StepOptions): boolean {
+  return began.images === undefined || began.images === pool.sources.train!.size;
+}
+
+/** Why the teacher's answers cannot be compared, if so. */
+function whyNotAsked({ teacher, design, walk }: StepOptions): string | undefined {
+  if (typeof teacher === "string") return teacher;
+  const { kind } = design.teaching;
+  if (kind === "fixed" || kind === "labels") return `no teacher was asked for batches: teaching was ${kind}`;
+  const taught = [...walk.versions.keys()].at(-1);
+  return teacher.card.version === taught ? undefined : `not asked: another teacher is served`;
+}
+
+function answersCheck(
+  findings: string[],
+  asked: number,
+  why: string | undefined,
+  teacher: Teacher | string,
+): Check {
+  if (findings.length === 0 && why) return open("answers", why);
+  if (asked === 0) return open("answers", "no batch could be made again, so none was asked about");
+  const stable = typeof teacher !== "string" && teacher.card.bitStable;
+  const how = stable ? "bit for bit" : `within ${TOLERANCE} of the logits' length`;
+  return checkOf("answers", findings, `${asked} steps, asked about again, got the same logits ${how}`);
+}
