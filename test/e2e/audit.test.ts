@@ -110,7 +110,7 @@ test("the last lines cut off: told by the checkpoint", async () => {
   );
 }, 60_000);
 
-test("one bit of one pixel of one image changed: the image is named, even if no crop shows that pixel", async () => {
+test("one bit of one pixel of one image changed: the image is named, even if no batch shows it", async () => {
   const images = join(temporaryFolder("images"), "images");
   cpSync(join(folder, "images"), images, { recursive: true });
   const path = join(images, "dog", "07.png");
