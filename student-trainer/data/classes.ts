@@ -15,10 +15,11 @@ export interface ClassCollection {
   push(label: string): void;
   /**
    * @param file a file of class names, one a line: it gives the order, and names to numbers
-   * @param numbers whether labels that are all numbers are positions, from 0; else they are names too
+   * @param are "labels": names, or positions from 0 where all are numbers; "folders": paths of class folders, of
+   *   which a class's name is what they do not share, so that photos/cat and photos/dog are cat and dog
    * @throws UserError for a label that the file lacks
    */
-  finish(o: { file?: string; numbers: boolean }): Classes;
+  finish(o: { file?: string; are: "labels" | "folders" }): Classes;
 }
 
 /**
@@ -40,10 +41,10 @@ export function collectClasses(where: string): ClassCollection {
       }
       order.push(place);
     },
-    finish({ file, numbers }) {
-      const texts = [...known.keys()];
-      const numbered = numbers && texts.every((text) => /^\d+$/.test(text));
-      const found = () => (numbered ? numbersUpTo(texts, where) : [...texts].sort());
+    finish({ file, are }) {
+      const texts = are === "folders" ? namesOfFolders([...known.keys()]) : [...known.keys()];
+      const numbered = are === "labels" && texts.every((text) => /^\d+$/.test(text));
+      const found = () => (numbered ? numbersUpTo(texts, where) : [...new Set(texts)].sort());
       const labels = file === undefined ? found() : readNames(file);
       const positions = new Map(labels.map((name, i) => [name, i]));
       const places = texts.map((text) => {
@@ -59,6 +60,14 @@ export function collectClasses(where: string): ClassCollection {
       return { labels, classes };
     },
   };
+}
+
+function namesOfFolders(folders: string[]): string[] {
+  const parts = folders.map((folder) => folder.split("/").filter((part) => part !== "" && part !== "."));
+  const [first] = parts;
+  let shared = 0;
+  while (parts.every((one) => one.length > shared + 1 && one[shared] === first![shared])) shared++;
+  return parts.map((one) => one.slice(shared).join("/"));
 }
 
 function numbersUpTo(texts: string[], where: string): string[] {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { UserError } from "@funmatch/config";
 import { collectClasses } from "./classes.ts";
@@ -30,8 +30,10 @@ export interface ListIndex {
 
 /**
  * Reads a split's list, in its order. A line is an image's path below the folder, then white space and its label (a
- * class's number from 0, or its name without spaces); a line that ends with the path takes the name of the folder that
- * the image is in. Empty lines and lines that begin with # are passed over. The digest covers (path, label, file size)
+ * class's number from 0, or its name without spaces). Where no line has a label, the folder that an image is in is its
+ * class: a/abbey/x.jpg and b/barn/y.jpg are of a/abbey and b/barn, photos/cat/x.jpg and photos/dog/y.jpg of cat and
+ * dog. A path without an extension is a .jpg (Food-101's lists). Empty lines and lines that begin with # are passed
+ * over. The digest covers (path, label, file size)
  * of every image and the class names.
  *
  * @throws UserError naming the line that is wrong, or whose image is missing.
@@ -46,8 +48,9 @@ export async function indexList({ folder, list, classes: file }: ListSpec): Prom
     labelled ??= label !== undefined;
     if ((label !== undefined) !== labelled)
       throw new UserError(`${where}: either every line has a label, or none has`);
-    const given = label ?? basename(dirname(path));
-    if (given === ".") throw new UserError(`${where}: ${path} has no label and lies in no class folder`);
+    const given = label ?? dirname(path);
+    if (given === "." || given === "/")
+      throw new UserError(`${where}: ${path} has no label and lies in no class folder`);
     const stat = statSync(join(folder, path), { throwIfNoEntry: false });
     if (!stat?.isFile()) throw new UserError(`${where}: there is no image ${join(folder, path)}`);
     hash.update(`${JSON.stringify([path, given, stat.size])}\n`);
@@ -55,7 +58,7 @@ export async function indexList({ folder, list, classes: file }: ListSpec): Prom
     collected.push(given);
   }
   if (labelled === undefined) throw new UserError(`${list} lists no images`);
-  const { labels, classes } = collected.finish({ file, numbers: labelled });
+  const { labels, classes } = collected.finish({ file, are: labelled ? "labels" : "folders" });
   const digest = `sha256:${hash.update(JSON.stringify(labels)).digest("hex")}`;
   return { kind: "list", root: folder, list, labels, names: names.shared(), classes, digest };
 }
@@ -68,7 +71,8 @@ async function* linesOf(list: string): AsyncGenerator<{ number: number; path: st
       const text = line.trim();
       if (text === "" || text.startsWith("#")) continue;
       const labelled = isPictureName(basename(text)) ? null : /^(.*\S)\s+(\S+)$/.exec(text);
-      yield labelled ? { number, path: labelled[1]!, label: labelled[2]! } : { number, path: text };
+      const path = labelled?.[1] ?? text;
+      yield { number, path: extname(path) === "" ? `${path}.jpg` : path, label: labelled?.[2] };
     }
   } catch (error) {
     if (error instanceof UserError) throw error;

@@ -60,7 +60,7 @@ export async function indexShards({ shards: pattern, classes: file }: ShardsSpec
     });
   }
   if (shards.length === 0) throw new UserError(`${pattern} holds no images`);
-  const { labels, classes } = collected.finish({ file, numbers: true });
+  const { labels, classes } = collected.finish({ file, are: "labels" });
   return {
     ...{ kind: "shards", name: pattern, paths, labels, classes, keys: keys.shared() },
     ...{ shards: shards.shared(), offsets: offsets.shared(), sizes: sizes.shared() },

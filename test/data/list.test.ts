@@ -49,6 +49,26 @@ test("labels that are numbers are positions, whose names a file gives", async ()
   expect(named.all.map(([, label]) => label)).toEqual(["wolf", "lynx"]);
 });
 
+test("classes are what the folders of a list do not share, as SUN397's need", async () => {
+  const folder = temporaryFolder();
+  const files = ["/a/abbey/1.jpg", "/b/bank/indoor/2.jpg", "/h/house/indoor/3.jpg"];
+  for (const file of files) await writePicture(join(folder, "photos", file), 1);
+  const sun = await openSource({ folder: join(folder, "photos"), list: listFile(files.join("\n")) });
+  expect(sun.labels).toEqual(["a/abbey", "b/bank/indoor", "h/house/indoor"]);
+  expect(await sun.read(1)).toMatchObject({ width: 40 });
+  const above = files.map((file) => `./photos${file}`).join("\n");
+  expect((await openSource({ folder, list: listFile(above) })).labels).toEqual(sun.labels);
+  expect((await openSource({ folder, list: listFile("photos/a/abbey/1.jpg") })).labels).toEqual(["abbey"]);
+});
+
+test("paths without an extension are JPEGs, as in Food-101's lists", async () => {
+  const { all } = await listed("dog/5\ncat/b\n");
+  expect(all).toEqual([
+    ["dog/5.jpg", "dog"],
+    ["cat/b.jpg", "cat"],
+  ]);
+});
+
 test("class folders that are called by numbers are names, in name order", async () => {
   const folder = temporaryFolder();
   for (const name of ["10/a.jpg", "2/b.jpg"]) await writePicture(join(folder, name), 1);
@@ -78,6 +98,7 @@ describe("mistakes are told with their line", () => {
     ["dog/5.jpg\ncat/zebra.jpg", "line 2: there is no image"],
     ["dog/5.jpg 1\ncat/a.JPEG", "line 2: either every line has a label, or none has"],
     ["a.jpg", "line 1: a.jpg has no label and lies in no class folder"],
+    ["/a.jpg", "line 1: /a.jpg has no label and lies in no class folder"],
     ["dog/5.jpg 1000000", "more than 100000 classes"],
   ])("%j", async (text, message) => {
     await expect(listed(text)).rejects.toThrow(message);
