@@ -23,7 +23,9 @@ export function zeroSums(weights: Weights, names: string[]): Weights {
 
 /** Names and shapes of the states of a training step that a checkpoint must hold. */
 export function lastingState(step: CaptureOptions): Record<string, number[]> {
-  const all = Object.entries(step.state ?? {}).map(([name, { shape }]) => [name, [...shape]] as const);
+  const all = Object.entries(step.state ?? {}).map(
+    ([name, { shape }]) => [name, [...shape]] as [string, number[]],
+  );
   return Object.fromEntries(all.filter(([name]) => !name.startsWith(SUM)));
 }
 
