@@ -107,8 +107,16 @@ export const optimizerSchema = z.discriminatedUnion(
       momentum: z.number().min(0).lt(1).default(0.9),
       nesterov: z.boolean().default(false),
     }),
+    z.strictObject({
+      kind: z.literal("shampoo"),
+      ...updates,
+      /** Longest side of the blocks that a parameter is cut into. */
+      blockSize: z.int().min(2).max(1024).default(128),
+      /** Steps after which the inverse roots are taken anew. */
+      rootsEverySteps: z.int().min(1).default(10),
+    }),
   ],
-  named("adam", "sgd"),
+  named("adam", "sgd", "shampoo"),
 );
 
 export type OptimizerConfig = z.output<typeof optimizerSchema>;

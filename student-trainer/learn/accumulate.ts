@@ -21,9 +21,12 @@ export function zeroSums(weights: Weights, names: string[]): Weights {
   );
 }
 
-/** The states of a training step that a checkpoint must hold. */
-export function lastingState(step: CaptureOptions): string[] {
-  return Object.keys(step.state ?? {}).filter((name) => !name.startsWith(SUM));
+/** Names and shapes of the states of a training step that a checkpoint must hold. */
+export function lastingState(step: CaptureOptions): Record<string, number[]> {
+  const all = Object.entries(step.state ?? {}).map(
+    ([name, { shape }]) => [name, [...shape]] as [string, number[]],
+  );
+  return Object.fromEntries(all.filter(([name]) => !name.startsWith(SUM)));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { roundToBfloat16 } from "@funmatch/engine";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Rule } from "./rule.ts";
+import { type Rule, zeros } from "./rule.ts";
 
 /**
  * Adam with bias correction (arXiv 1412.6980).
@@ -17,7 +17,7 @@ export function adam(o: {
   const { b1 = 0.9, b2 = 0.999, epsilon = 1e-8 } = o;
   const isBfloat16 = o.firstMoment === "bfloat16";
   return {
-    slots: ["mu", "nu"],
+    slots: (shape) => ({ mu: zeros(shape), nu: zeros(shape) }),
     at(rate, step) {
       const correction1 = tf.sub(1, tf.pow(b1, step));
       const rootCorrection2 = tf.sqrt(tf.sub(1, tf.pow(b2, step)));

@@ -4,6 +4,7 @@ import type { OptimizerConfig } from "../method.ts";
 import { adam } from "./adam.ts";
 import type { Rule } from "./rule.ts";
 import { sgd } from "./sgd.ts";
+import { shampoo } from "./shampoo.ts";
 
 type Tensors = Record<string, tf.Tensor>;
 
@@ -14,6 +15,8 @@ export function ruleOf(config: OptimizerConfig): Rule {
       return adam(config);
     case "sgd":
       return sgd(config);
+    case "shampoo":
+      return shampoo(config);
   }
 }
 
@@ -61,25 +64,24 @@ export function optimizerUpdate(o: OptimizerInputs): OptimizerOutputs {
   const [params, slots]: [Tensors, Tensors] = [{}, {}];
   const updates = names.map((name) => {
     const param = o.params[name]!;
-    const kept = o.rule.slots.map((slot) => o.slots[`${slot}/${name}`]!);
+    const slotNames = Object.keys(o.rule.slots(param.shape));
+    const kept = slotNames.map((slot) => o.slots[`${slot}/${name}`]!);
     const after = apply(tf.mul(o.grads[name]!, clipping), kept);
     const decays = o.weightDecay > 0 && o.decays.test(name);
     const update = decays ? tf.add(after.update, tf.mul(param, decay)) : after.update;
     params[name] = tf.sub(param, update);
-    for (const [i, slot] of o.rule.slots.entries()) slots[`${slot}/${name}`] = after.slots[i]!;
+    for (const [i, slot] of slotNames.entries()) slots[`${slot}/${name}`] = after.slots[i]!;
     return update;
   });
   return { params, slots, gradientNorm, updateNorm: globalNorm(updates) };
 }
 
-/** What a rule keeps of the named parameters before the first step: zeros by `<slot>/<parameter>`. */
-export function zeroSlots(rule: Rule, weights: Weights, names: string[]): Weights {
-  const zeros = (name: string) => {
-    const { shape, values } = weights[name]!;
-    return { shape, values: new Float32Array(values.length) };
-  };
+/** What a rule keeps of the named parameters before the first step, by `<slot>/<parameter>`. */
+export function firstSlots(rule: Rule, weights: Weights, names: string[]): Weights {
   return Object.fromEntries(
-    rule.slots.flatMap((slot) => names.map((name) => [`${slot}/${name}`, zeros(name)])),
+    names.flatMap((name) =>
+      Object.entries(rule.slots(weights[name]!.shape)).map(([slot, first]) => [`${slot}/${name}`, first]),
+    ),
   );
 }
 

@@ -1,9 +1,10 @@
 import type * as tf from "@tensorflow/tfjs-core";
+import type { Roots } from "./inverse-root.ts";
 
 /** What an optimizer does with one parameter: the tensors it keeps of it, and how a gradient becomes an update. */
 export interface Rule {
-  /** Names of the tensors kept for each parameter; of its shape, zero before the first step. */
-  slots: readonly string[];
+  /** The tensors kept for a parameter of this shape, by name, as they are before the first step. */
+  slots(shape: number[]): Record<string, Slot>;
   /**
    * Prepares a step; what it answers is called for each parameter and must be pure tensor operations.
    *
@@ -11,6 +12,13 @@ export interface Rule {
    * @param step which update this is, counted from 1; a tensor, since a captured step must not freeze it
    */
   at(rate: tf.Scalar, step: tf.Scalar): (gradient: tf.Tensor, slots: tf.Tensor[]) => RuleUpdate;
+  /** Slots that are not computed in the step, but between some. */
+  roots?: Roots;
+}
+
+export interface Slot {
+  shape: number[];
+  values: Float32Array;
 }
 
 export interface RuleUpdate {
@@ -18,4 +26,8 @@ export interface RuleUpdate {
   update: tf.Tensor;
   /** The kept tensors for the next step, in the order of `Rule.slots`. */
   slots: tf.Tensor[];
+}
+
+export function zeros(shape: number[]): Slot {
+  return { shape, values: new Float32Array(shape.reduce((product, side) => product * side, 1)) };
 }

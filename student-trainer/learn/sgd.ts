@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Rule } from "./rule.ts";
+import { type Rule, type Slot, zeros } from "./rule.ts";
 
 /**
  * Gradient descent with momentum, as `optax.trace` and `torch.optim.SGD` without dampening compute it:
@@ -8,7 +8,7 @@ import type { Rule } from "./rule.ts";
  */
 export function sgd(o: { momentum: number; nesterov: boolean }): Rule {
   return {
-    slots: o.momentum > 0 ? ["trace"] : [],
+    slots: (shape): Record<string, Slot> => (o.momentum > 0 ? { trace: zeros(shape) } : {}),
     at: (rate) => (gradient, slots) => {
       const traced = slots.map((trace) => tf.add(tf.mul(trace, o.momentum), gradient));
       const [trace = gradient] = traced;

@@ -5,7 +5,7 @@ import type { DistanceConfig, OptimizerConfig } from "../method.ts";
 import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
 import { distanceOf, labelLoss } from "./distance.ts";
 import { trainedNames, wholeName } from "./name-pattern.ts";
-import { type OptimizerInputs, optimizerUpdate, ruleOf, zeroSlots } from "./optimizer.ts";
+import { firstSlots, type OptimizerInputs, optimizerUpdate, ruleOf } from "./optimizer.ts";
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
@@ -55,7 +55,7 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
     },
     state: {
       ...parameterState(o.weights),
-      ...zeroSlots(rule, o.weights, trained),
+      ...firstSlots(rule, o.weights, trained),
       ...(o.accumulate > 1 && zeroSums(o.weights, trained)),
     },
     fn: (inputs, state) => {

@@ -14,6 +14,8 @@ import {
 import { draws } from "@funmatch/views";
 import { lastingState, runStep } from "./accumulate.ts";
 import { sha256OfFile } from "./checkpoint.ts";
+import { rootsBetweenSteps } from "./inverse-root.ts";
+import { ruleOf } from "./optimizer.ts";
 import { captureForward, type UpdateOptions, updateStep } from "./step.ts";
 
 /** What the student's thread is started with; plain data, since it crosses to a worker. */
@@ -57,6 +59,9 @@ export async function start(init: StudentInit): Promise<StudentApi> {
   const options = updateStep({ ...init, weights });
   const update = captureStep(options);
   if (init.stateFile) update.writeState(await readState(init.stateFile));
+  const lasting = lastingState(options);
+  const { roots } = ruleOf(init.optimizer);
+  const takeRoots = roots && rootsBetweenSteps(update, lasting, roots);
   let forward: Captured | undefined;
   let forwardIsCurrent = false;
 
@@ -73,7 +78,9 @@ export async function start(init: StudentInit): Promise<StudentApi> {
   return {
     step(request) {
       forwardIsCurrent = false;
-      return runStep(update, request, init.accumulate);
+      const result = runStep(update, request, init.accumulate);
+      takeRoots?.(request.step);
+      return result;
     },
     forward({ images }) {
       if (!forward) {
@@ -85,13 +92,13 @@ export async function start(init: StudentInit): Promise<StudentApi> {
       return forward.run({ images }).logits as Float32Array;
     },
     async save({ path }) {
-      const state = update.readState(lastingState(options));
+      const state = update.readState(Object.keys(lasting));
       await writeNpz(
         path,
         Object.fromEntries(
           Object.entries(state).map(([name, data]) => [
             name,
-            { dtype: "float32", shape: shapeOf(weights, name), data },
+            { dtype: "float32", shape: lasting[name]!, data },
           ]),
         ),
       );
@@ -139,8 +146,4 @@ function checkSameBody(has: BitConfig, wanted: BitConfig, path: string): void {
 async function readState(path: string): Promise<Record<string, Float32Array>> {
   const arrays = await readNpz(path);
   return Object.fromEntries([...arrays].map(([name, { data }]) => [name, data as Float32Array]));
-}
-
-function shapeOf(weights: Weights, stateName: string): number[] {
-  return weights[stateName.slice(stateName.indexOf("/") + 1)]!.shape;
 }

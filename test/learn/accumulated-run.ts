@@ -42,7 +42,7 @@ export function accumulatedRun({ batch, resolution, accumulate, steps, optimizer
       accumulate,
     ),
   );
-  const state = update.readState(lastingState(options));
+  const state = update.readState(Object.keys(lastingState(options)));
   const sums = Object.keys(options.state ?? {}).filter((name) => !(name in state));
   const leftOver = Object.values(update.readState(sums)).some((sum) => sum.some((x) => x !== 0));
   update.dispose();

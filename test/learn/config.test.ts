@@ -81,7 +81,7 @@ test.each([
   ["student.depth=27", "expected one of 26|50|101|152|200"],
   ["distance.kind=kd", "distance.kind: expected one of kl|hard|euclidean|l2|logsoftmax_euclidean"],
   ["distance.smoothing=0.1", '"distance.smoothing" cannot stand beside the other keys there'],
-  ["optimizer.kind=lion", "optimizer.kind: expected one of adam|sgd"],
+  ["optimizer.kind=lion", "optimizer.kind: expected one of adam|sgd|shampoo"],
   ["optimizer.momentum=0.9", '"optimizer.momentum" cannot stand beside the other keys there'],
   ["optimizer.freeze='head/('", "optimizer.freeze: expected a regular expression"],
   ["accumulate=3", "accumulate: a batch of 128 images is not 3 equal parts"],

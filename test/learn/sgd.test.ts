@@ -1,7 +1,7 @@
 import { captureStep, loadEngine } from "@funmatch/engine";
 import type * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
-import { optimizerUpdate, zeroSlots } from "../../student-trainer/learn/optimizer.ts";
+import { firstSlots, optimizerUpdate } from "../../student-trainer/learn/optimizer.ts";
 import { sgd } from "../../student-trainer/learn/sgd.ts";
 
 beforeAll(async () => {
@@ -52,7 +52,7 @@ function captured(momentum: number, nesterov: boolean) {
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
     },
-    state: { ...params, ...zeroSlots(rule, params, Object.values(NAMES)) },
+    state: { ...params, ...firstSlots(rule, params, Object.values(NAMES)) },
     fn: (inputs, state) => {
       const after = optimizerUpdate({
         rule,

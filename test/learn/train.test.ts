@@ -42,6 +42,7 @@ test("a warm-up longer than the run is refused before a step, and mended in the 
 });
 
 test.each([
+  ["shampoo", { optimizer: { kind: "shampoo", learningRate: 1e-3, rootsEverySteps: 2 } }],
   ["sgd", { optimizer: { kind: "sgd", learningRate: 0.05, nesterov: true } }],
   [
     "a frozen root, in micro-batches",
