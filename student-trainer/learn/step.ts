@@ -1,5 +1,5 @@
 import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
-import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
+import { isStatistic, type NetworkConfig, networkOf, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import { adamUpdate } from "./adam.ts";
 import { klDistance, labelLoss } from "./distance.ts";
@@ -8,10 +8,14 @@ import { klDistance, labelLoss } from "./distance.ts";
 export type Teaching = "logits" | "labels";
 
 /** A network as a function of its parameters and of images [N,H,W,3] in its value range. */
-export type Network = (params: Record<string, tf.Tensor>, x: tf.Tensor4D) => { logits: tf.Tensor2D };
+export type Network = (
+  params: Record<string, tf.Tensor>,
+  x: tf.Tensor4D,
+  mode: { training: boolean },
+) => { logits: tf.Tensor2D; statistics?: Record<string, tf.Tensor> };
 
 export interface UpdateOptions {
-  model: BitConfig;
+  model: NetworkConfig;
   weights: Weights;
   resolution: number;
   batch: number;
@@ -26,10 +30,12 @@ export interface UpdateOptions {
  * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
  * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step.
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
- * State: `params/<name>`, `mu/<name>`, `nu/<name>`.
+ * State: `params/<name>`, `mu/<name>`, `nu/<name>`; running statistics, which have no moments, are among the first.
  */
-export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): CaptureOptions {
+export function updateStep(o: UpdateOptions, network: Network = networkOf(o.model).apply()): CaptureOptions {
   const names = Object.keys(o.weights).sort();
+  const trained = names.filter((name) => !isStatistic(name));
+  const statistics = names.filter(isStatistic);
   const image = [o.batch, o.resolution, o.resolution, 3];
   return {
     inputs: {
@@ -42,19 +48,25 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
     fn: (inputs, state) => {
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
       const targets = inputs.targets as tf.Tensor2D;
+      const moved = carriedOut();
       const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
-        const params = Object.fromEntries(names.map((name, i) => [name, values[i] as tf.Tensor]));
-        const { logits } = network(params, x);
+        const params = {
+          ...record(trained, values),
+          ...record(statistics, part(state, "params", statistics)),
+        };
+        const out = network(params, x, { training: true });
+        const { logits } = out;
+        moved.carry(out.statistics);
         const distance =
           o.teaching === "labels" ? labelLoss(logits, targets) : klDistance(logits, targets, o.temperature);
         return tf.mean(distance);
       };
-      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", names));
+      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", trained));
       const after = adamUpdate({
-        params: record(names, part(state, "params", names)),
-        grads: record(names, grads),
-        mu: record(names, part(state, "mu", names)),
-        nu: record(names, part(state, "nu", names)),
+        params: record(trained, part(state, "params", trained)),
+        grads: record(trained, grads),
+        mu: record(trained, part(state, "mu", trained)),
+        nu: record(trained, part(state, "nu", trained)),
         step: inputs.step as tf.Scalar,
         multiplier: inputs.multiplier as tf.Scalar,
         learningRate: o.optimizer.learningRate,
@@ -65,11 +77,26 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
       return {
         outputs: { loss: value, gradientNorm: after.gradientNorm, updateNorm: after.updateNorm },
         state: {
-          ...prefixed("params", after.params),
+          ...prefixed("params", { ...after.params, ...moved.take() }),
           ...prefixed("mu", after.mu),
           ...prefixed("nu", after.nu),
         },
       };
+    },
+  };
+}
+
+/** Lets tensors out of a function that is differentiated, whose end would dispose of them. */
+function carriedOut() {
+  const held: Record<string, tf.Tensor> = {};
+  return {
+    carry(tensors: Record<string, tf.Tensor> = {}): void {
+      for (const [name, tensor] of Object.entries(tensors)) held[name] = tf.keep(tensor);
+    },
+    take(): Record<string, tf.Tensor> {
+      const taken = Object.entries(held).map(([name, tensor]) => [name, tf.clone(tensor)] as const);
+      tf.dispose(held);
+      return Object.fromEntries(taken);
     },
   };
 }
@@ -79,23 +106,22 @@ export function captureUpdate(o: UpdateOptions): Captured {
   return captureStep(updateStep(o));
 }
 
-/** Captures the student's forward pass: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
+/** Captures the student's forward pass in inference: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
 export function captureForward(o: {
-  model: BitConfig;
+  model: NetworkConfig;
   weights: Weights;
   resolution: number;
   batch: number;
 }): Captured {
-  const network = bit(o.model);
+  const network = networkOf(o.model).apply();
   return captureStep({
     inputs: { images: { shape: [o.batch, o.resolution, o.resolution, 3], dtype: "uint8" } },
     state: parameterState(o.weights),
     fn: (inputs, state) => {
       const names = Object.keys(o.weights);
       const params = record(names, part(state, "params", names));
-      return {
-        outputs: { logits: network(params, valueRange(inputs.images as tf.Tensor4D, [-1, 1])).logits },
-      };
+      const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
+      return { outputs: { logits: network(params, x, { training: false }).logits } };
     },
   });
 }
@@ -109,7 +135,7 @@ function parameterState(weights: Weights): State {
 function initialState(weights: Weights): State {
   const zeros: Weights = {};
   for (const [name, { shape, values }] of Object.entries(weights))
-    zeros[name] = { shape, values: new Float32Array(values.length) };
+    if (!isStatistic(name)) zeros[name] = { shape, values: new Float32Array(values.length) };
   return { ...parameterState(weights), ...prefixed("mu", zeros), ...prefixed("nu", zeros) };
 }
 

@@ -43,12 +43,22 @@ test("an override takes the place of the key that it excludes", () => {
   expect(read(["data.train.fashion=train"]).config().data.train).toEqual({ fashion: "train" });
 });
 
+test("students of other kinds have keys of their own", () => {
+  const mobile = read(["student={ model: mobilenetv3, size: large, resolution: 64 }"]).config().student;
+  expect(mobile).toEqual({ model: "mobilenetv3", size: "large", width: 1, momentum: 0.999, resolution: 64 });
+  const vit = read(["student={ model: vit, size: S, patch: 16, resolution: 64 }"]).config().student;
+  expect(vit).toMatchObject({ size: "S", patch: 16, positions: "learn", pool: "gap" });
+});
+
 test.each([
   ["teachers.0.url=prof", "expected a URL such as"],
   ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
   ["teachers.0.url=https://host/v1/models/prof?key=secret", "expected a URL such as"],
   ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
   ["student.depth=27", "expected one of 26|50|101|152|200"],
+  ["student.model=resnet", "student.model"],
+  ["student={ model: vit, size: S, patch: 80, resolution: 64 }", "student.patch is 80 pixels"],
+  ["student={ model: vit, size: S, patch: 8, depth: 26, resolution: 64 }", '"student.depth" cannot stand'],
   ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
 ])("%s is refused with: %s", (set, message) => {
   expect(read([set]).config).toThrow(message);
