@@ -68,7 +68,7 @@ describe.each(MODELS)("a student that is a $kind", (model) => {
 
     const losses = Array.from({ length: 40 }, (_, i) => straight.step({ ...request(1), step: i + 5 }).loss);
     expect(losses.at(-1)!, "a batch is learned by heart").toBeLessThan(first.loss / 2);
-  });
+  }, 120_000);
 });
 
 test("running statistics move with every step, are in checkpoint and export, and are no trained parameters", async () => {
@@ -105,7 +105,7 @@ test("running statistics move with every step, are in checkpoint and export, and
   const begun = await start(initOf(model, { initFile: exported! }));
   expect(begun.describe({})).toEqual(student.describe({}));
   expect(begun.forward({ images })).toEqual(student.forward({ images }));
-});
+}, 120_000);
 
 test("weights to begin from: another head is replaced, another network is refused by name", async () => {
   const directory = temporaryFolder("begin");
