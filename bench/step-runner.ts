@@ -59,7 +59,7 @@ process.on("message", async (order: StepOrder) => {
 });
 
 function describe(side: StepSide, { blocks, width, classes, batch, resolution }: StepSize): CaptureOptions {
-  const model = { blocks, width, classes };
+  const model = { kind: "bit", blocks, width, classes } as const;
   const options: UpdateOptions = {
     model,
     weights: initBit(model, noise),

@@ -37,14 +37,39 @@ const teacher = z.strictObject({
   resolution: z.int().min(8).max(1024).optional(),
 });
 
-const student = z.strictObject({
+/** What every student has. */
+const anyStudent = {
+  resolution: z.int().min(8).max(1024),
+  init: z.string().optional(),
+};
+
+const bitStudent = z.strictObject({
   model: z.literal("bit"),
   depth: z.literal([26, 50, 101, 152, 200]).optional(),
   blocks: z.array(count).min(1).max(8).optional(),
   width: z.number().positive().multipleOf(0.5).default(1),
-  resolution: z.int().min(8).max(1024),
-  init: z.string().optional(),
+  ...anyStudent,
 });
+
+const mobileNetV3Student = z.strictObject({
+  model: z.literal("mobilenetv3"),
+  size: z.enum(["small", "large"]),
+  width: z.number().min(0.1).max(8).default(1),
+  /** Share of BatchNorm's running statistics that a step keeps: less for a short run. */
+  momentum: z.number().min(0).lt(1).default(0.999),
+  ...anyStudent,
+});
+
+const vitStudent = z.strictObject({
+  model: z.literal("vit"),
+  size: z.enum(["Ti", "S", "B"]),
+  patch: z.int().min(1).max(256),
+  positions: z.enum(["learn", "sincos2d"]).default("learn"),
+  pool: z.enum(["gap", "map", "tok"]).default("gap"),
+  ...anyStudent,
+});
+
+const student = z.discriminatedUnion("model", [bitStudent, mobileNetV3Student, vitStudent]);
 
 /** A run's config file; `docs/run.schema.json` is made from it. */
 export const trainSchema = z.strictObject({
@@ -165,7 +190,10 @@ function checkTogether(config: TrainConfig, path: string): void {
   if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
     fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
   for (const { url } of config.teachers) teacherAddress(url);
-  if ((config.student.depth === undefined) === (config.student.blocks === undefined))
+  const { student } = config;
+  if (student.model === "vit" && student.patch > student.resolution)
+    fail(`student.patch is ${student.patch} pixels, but student.resolution only ${student.resolution}`);
+  if (student.model === "bit" && (student.depth === undefined) === (student.blocks === undefined))
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");
   if ((config.evaluate.resize ?? Number.POSITIVE_INFINITY) < config.student.resolution)
     fail(`evaluate.resize must be at least student.resolution (${config.student.resolution})`);

@@ -15,7 +15,7 @@ const PREFIXES = ["params/", "opt/target/"];
  */
 export async function loadBitWeights(path: string): Promise<Weights> {
   const names = await namesInNpz(path);
-  const prefix = PREFIXES.find((p) => names.some((name) => name.startsWith(p))) ?? "";
+  const prefix = prefixOf(names);
   const isOld = names.some((name) => name.startsWith(`${prefix}resnet/`));
   const newName = (name: string): string | undefined => {
     if (!name.startsWith(prefix)) return undefined;
@@ -39,6 +39,11 @@ export async function loadBitWeights(path: string): Promise<Weights> {
   return weights;
 }
 
+/** What stands before the names of the parameters in a file. */
+export function prefixOf(names: readonly string[]): string {
+  return PREFIXES.find((prefix) => names.some((name) => name.startsWith(prefix))) ?? "";
+}
+
 /** The older release keeps norms as vectors and the head as a 1×1 convolution. */
 function shapeFor(name: string, shape: number[]): number[] {
   if (/\/(scale|bias)$/.test(name) && name !== "head/bias" && shape.length === 1) return [1, 1, 1, shape[0]!];
@@ -46,7 +51,8 @@ function shapeFor(name: string, shape: number[]): number[] {
   return shape;
 }
 
-function asFloat32({ dtype, data }: NpyArray, where: string): Float32Array {
+/** Parameters as they are computed with. */
+export function asFloat32({ dtype, data }: NpyArray, where: string): Float32Array {
   if (data instanceof Float32Array) return data;
   if (data instanceof Float64Array) return Float32Array.from(data);
   throw new ArrayFileError(`${where}: parameters are floating-point numbers, not ${dtype}`);

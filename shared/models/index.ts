@@ -12,6 +12,8 @@ export { loadBitWeights } from "./bit-weights.ts";
 export { mobileNetV3 } from "./mobilenetv3.ts";
 export type { MobileNetV3Config } from "./mobilenetv3-config.ts";
 export { isStatistic, type Network, type NetworkFamily, type NetworkOutputs } from "./network.ts";
+export { loadNetworkWeights } from "./network-weights.ts";
+export { type NetworkConfig, networkOf } from "./networks.ts";
 export { type NpyArray, type NpyData, readNpy } from "./npy.ts";
 export { ArrayFileError, type NpyDtype } from "./npy-header.ts";
 export { namesInNpz, type ReadNpzOptions, readNpz, readNpzMember } from "./npz-read.ts";

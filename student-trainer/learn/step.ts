@@ -1,5 +1,5 @@
 import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
-import { type BitConfig, bit, valueRange, type Weights } from "@funmatch/models";
+import { isStatistic, type NetworkConfig, networkOf, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistanceConfig, OptimizerConfig } from "../method.ts";
 import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
@@ -11,10 +11,14 @@ import { firstSlots, type OptimizerInputs, optimizerUpdate, ruleOf } from "./opt
 export type Teaching = "logits" | "labels";
 
 /** A network as a function of its parameters and of images [N,H,W,3] in its value range. */
-export type Network = (params: Record<string, tf.Tensor>, x: tf.Tensor4D) => { logits: tf.Tensor2D };
+export type Network = (
+  params: Record<string, tf.Tensor>,
+  x: tf.Tensor4D,
+  mode: { training: boolean },
+) => { logits: tf.Tensor2D; statistics?: Record<string, tf.Tensor> };
 
 export interface UpdateOptions {
-  model: BitConfig;
+  model: NetworkConfig;
   weights: Weights;
   resolution: number;
   batch: number;
@@ -28,17 +32,21 @@ export interface UpdateOptions {
 
 /**
  * One training step, or with `accumulate` that of a micro-batch: images and targets in, loss and norms out, parameters and what the optimizer keeps of them updated.
- * Frozen parameters are part of the state, but neither they nor their gradients are computed.
+ * Frozen parameters are part of the state, but neither they nor their gradients are computed. Running statistics move
+ * with every pass, so with `accumulate` once a micro-batch.
  *
  * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
  * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step;
  * with `accumulate`, `last` float32 [], 1 for a step's last micro-batch, else 0.
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
- * State: `params/<name>`, and the optimizer's (`mu/<name>`, `nu/<name>` for Adam).
+ * State: `params/<name>`, running statistics among them, and the optimizer's (`mu/<name>`, `nu/<name>` for Adam).
  */
-export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): CaptureOptions {
+export function updateStep(o: UpdateOptions, network: Network = networkOf(o.model).apply()): CaptureOptions {
   const names = Object.keys(o.weights).sort();
-  const trained = trainedNames(names, o.optimizer);
+  const trained = trainedNames(
+    names.filter((name) => !isStatistic(name)),
+    o.optimizer,
+  );
   const frozen = names.filter((name) => !trained.includes(name));
   const decays = wholeName(o.optimizer.decay);
   const rule = ruleOf(o.optimizer);
@@ -61,9 +69,11 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
     fn: (inputs, state) => {
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
       const targets = inputs.targets as tf.Tensor2D;
+      const moved = carriedOut();
       const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
         const params = { ...record(trained, values), ...record(frozen, part(state, "params", frozen)) };
-        const { logits } = network(params, x);
+        const { logits, statistics } = network(params, x, { training: true });
+        moved.carry(statistics);
         return tf.mean(distance(logits, targets));
       };
       const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", trained));
@@ -85,29 +95,43 @@ export function updateStep(o: UpdateOptions, network: Network = bit(o.model)): C
           : optimizerUpdate(into);
       return {
         outputs: { loss: value, gradientNorm: after.gradientNorm, updateNorm: after.updateNorm },
-        state: { ...prefixed("params", after.params), ...after.slots },
+        state: { ...prefixed("params", { ...after.params, ...moved.take() }), ...after.slots },
       };
     },
   };
 }
 
-/** Captures the student's forward pass: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
+/** Lets tensors out of a function that is differentiated, whose end would dispose of them. */
+function carriedOut() {
+  const held: Record<string, tf.Tensor> = {};
+  return {
+    carry(tensors: Record<string, tf.Tensor> = {}): void {
+      for (const [name, tensor] of Object.entries(tensors)) held[name] = tf.keep(tensor);
+    },
+    take(): Record<string, tf.Tensor> {
+      const taken = Object.entries(held).map(([name, tensor]) => [name, tf.clone(tensor)] as const);
+      tf.dispose(held);
+      return Object.fromEntries(taken);
+    },
+  };
+}
+
+/** Captures the student's forward pass in inference: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
 export function captureForward(o: {
-  model: BitConfig;
+  model: NetworkConfig;
   weights: Weights;
   resolution: number;
   batch: number;
 }): Captured {
-  const network = bit(o.model);
+  const network = networkOf(o.model).apply();
   return captureStep({
     inputs: { images: { shape: [o.batch, o.resolution, o.resolution, 3], dtype: "uint8" } },
     state: parameterState(o.weights),
     fn: (inputs, state) => {
       const names = Object.keys(o.weights);
       const params = record(names, part(state, "params", names));
-      return {
-        outputs: { logits: network(params, valueRange(inputs.images as tf.Tensor4D, [-1, 1])).logits },
-      };
+      const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
+      return { outputs: { logits: network(params, x, { training: false }).logits } };
     },
   });
 }

@@ -1,10 +1,12 @@
 import { UserError } from "@funmatch/config";
 import { type Captured, captureStep } from "@funmatch/engine";
 import {
-  type BitConfig,
   bitConfigOf,
-  initBit,
+  isStatistic,
   loadBitWeights,
+  loadNetworkWeights,
+  type NetworkConfig,
+  networkOf,
   parameterCount,
   readNpz,
   type Weights,
@@ -48,8 +50,9 @@ export interface StudentApi {
   forward(request: { images: Uint8Array }): Float32Array;
   /** Writes parameters and the optimizer's state as .npz; answers digests of the file and of the parameters. */
   save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
-  /** Writes the parameters alone, with big_vision's names, ready to be served as a teacher. */
+  /** Writes the parameters alone, running statistics among them; a BiT's are ready to be served as a teacher. */
   exportWeights(request: { path: string }): Promise<void>;
+  /** Running statistics are digested with the parameters, but not counted. */
   describe(request: Record<string, never>): { parameters: number; parametersSha256: string };
 }
 
@@ -116,7 +119,7 @@ export async function start(init: StudentInit): Promise<StudentApi> {
       );
     },
     describe: () => ({
-      parameters: parameterCount(weights),
+      parameters: parameterCount(trainedOf(weights)),
       parametersSha256: weightsSha256(parameters()),
     }),
   };
@@ -124,23 +127,32 @@ export async function start(init: StudentInit): Promise<StudentApi> {
 
 /** Random weights from the seed, or those of the named file with a fresh head if its classes differ. */
 async function firstWeights(init: StudentInit): Promise<Weights> {
-  const fresh = initBit(init.model, (name, count) => {
+  const fresh = networkOf(init.model).init((name, count) => {
     const stream = draws(init.seed, "init", name);
     return Float32Array.from({ length: count }, () => stream.normal());
   });
   if (!init.initFile || init.stateFile) return fresh; // a checkpoint's state replaces all of it
-  const given = await loadBitWeights(init.initFile);
-  const has = bitConfigOf(given);
-  checkSameBody(has, init.model, init.initFile);
-  return has.classes === init.model.classes
+  const given = await givenWeights(init.model, init.initFile);
+  const sameClasses = given["head/bias"]!.shape[0] === init.model.classes;
+  return sameClasses
     ? given
     : { ...given, "head/kernel": fresh["head/kernel"]!, "head/bias": fresh["head/bias"]! };
 }
 
-function checkSameBody(has: BitConfig, wanted: BitConfig, path: string): void {
-  const describe = (c: BitConfig) => `blocks [${c.blocks.join(", ")}], width ${c.width}`;
+/** @throws ArrayFileError, UserError when the file holds another network */
+async function givenWeights(wanted: NetworkConfig, path: string): Promise<Weights> {
+  if (wanted.kind !== "bit") return loadNetworkWeights(path, networkOf(wanted).shapes());
+  const given = await loadBitWeights(path);
+  const describe = (c: { blocks: number[]; width: number }) =>
+    `blocks [${c.blocks.join(", ")}], width ${c.width}`;
+  const has = bitConfigOf(given);
   if (describe(has) !== describe(wanted))
     throw new UserError(`${path} holds ${describe(has)}, but the student has ${describe(wanted)}`);
+  return given;
+}
+
+function trainedOf(weights: Weights): Weights {
+  return Object.fromEntries(Object.entries(weights).filter(([name]) => !isStatistic(name)));
 }
 
 async function readState(path: string): Promise<Record<string, Float32Array>> {

@@ -1,5 +1,5 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
-import { type BitConfig, bitBlocks } from "@funmatch/models";
+import { bitBlocks, type NetworkConfig, vitVariant } from "@funmatch/models";
 import type { TrainConfig } from "../config.ts";
 import type { Teaching } from "./step.ts";
 import type { StudentApi, StudentInit } from "./student-worker.ts";
@@ -7,9 +7,22 @@ import type { StudentApi, StudentInit } from "./student-worker.ts";
 export type Student = EngineWorker<StudentApi>;
 
 /** The network that a config asks for. */
-export function studentModel(config: TrainConfig, classes: number): BitConfig {
-  const { depth, blocks, width } = config.student;
-  return { blocks: blocks ?? bitBlocks(depth!), width, classes };
+export function studentModel({ student }: TrainConfig, classes: number): NetworkConfig {
+  switch (student.model) {
+    case "bit": {
+      const { depth, blocks, width } = student;
+      return { kind: "bit", blocks: blocks ?? bitBlocks(depth!), width, classes };
+    }
+    case "mobilenetv3": {
+      const { size, width, momentum } = student;
+      return { kind: "mobilenetv3", size, width, momentum, classes };
+    }
+    case "vit": {
+      const { size, patch, positions, pool, resolution } = student;
+      const image: [number, number] = [resolution, resolution];
+      return { kind: "vit", ...vitVariant(size), patch, positions, pool, image, classes };
+    }
+  }
 }
 
 /** Starts the student in a thread of its own, from random weights, a file, or a checkpoint's state. */

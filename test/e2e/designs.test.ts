@@ -47,11 +47,13 @@ type Line = {
   chunks?: { digest: string }[];
   verified: boolean;
 };
+/** The lines of the steps, without the head. */
 const ledgerOf = (run: string): Line[] =>
   readFileSync(join(run, "ledger.jsonl"), "utf8")
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line));
+    .map((line) => JSON.parse(line))
+    .filter(({ step }) => step > 0);
 
 async function trained(design: string, more: object = {}) {
   const resolution = "teachers" in more ? 32 : 16;

@@ -8,7 +8,7 @@ import { draws } from "@funmatch/views";
 import { lastingState, runStep } from "../../student-trainer/learn/accumulate.ts";
 import { type UpdateOptions, updateStep } from "../../student-trainer/learn/step.ts";
 
-const MODEL = { blocks: [1], width: 0.5, classes: 10 };
+const MODEL = { kind: "bit" as const, blocks: [1], width: 0.5, classes: 10 };
 
 export interface AccumulatedRun {
   batch: number;

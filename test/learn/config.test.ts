@@ -70,6 +70,13 @@ test("fix/ic_ens asks for the paper's 1,024 crops unless told otherwise", () => 
   expect(read().config().ensemble).toBeUndefined();
 });
 
+test("students of other kinds have keys of their own", () => {
+  const mobile = read(["student={ model: mobilenetv3, size: large, resolution: 64 }"]).config().student;
+  expect(mobile).toEqual({ model: "mobilenetv3", size: "large", width: 1, momentum: 0.999, resolution: 64 });
+  const vit = read(["student={ model: vit, size: S, patch: 16, resolution: 64 }"]).config().student;
+  expect(vit).toMatchObject({ size: "S", patch: 16, positions: "learn", pool: "gap" });
+});
+
 test.each([
   ["teachers.0.url=prof", "expected a URL such as"],
   ["teachers.0.url=https://me:secret@host/v1/models/prof", "a URL carries no key"],
@@ -91,6 +98,9 @@ test.each([
     "schedule.multipliers: expected as many multipliers as boundaries",
   ],
   ["schedule={ decay: stair, boundaries: [20, 10], multipliers: [0.1, 0] }", "steps in rising order"],
+  ["student.model=resnet", "student.model"],
+  ["student={ model: vit, size: S, patch: 80, resolution: 64 }", "student.patch is 80 pixels"],
+  ["student={ model: vit, size: S, patch: 8, depth: 26, resolution: 64 }", '"student.depth" cannot stand'],
   ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
 ])("%s is refused with: %s", (set, message) => {
   expect(read([set]).config).toThrow(message);

@@ -9,7 +9,7 @@ beforeAll(async () => {
   await loadEngine();
 });
 
-const MODEL = { blocks: [1], width: 0.5, classes: 4 };
+const MODEL = { kind: "bit" as const, blocks: [1], width: 0.5, classes: 4 };
 const [BATCH, SIDE] = [4, 16];
 
 function noise(name: string, count: number): Float32Array {

@@ -1,5 +1,6 @@
 import { captureStep, loadEngine } from "@funmatch/engine";
 import { type NpyArray, parameterCount, readNpz, type ViTConfig, vit, vitVariant } from "@funmatch/models";
+import { draws } from "@funmatch/views";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { layerNorm } from "../../shared/models/layer-norm.ts";
@@ -128,6 +129,21 @@ test("a fresh model answers zero, and repeats for the same numbers", () => {
   const { logits } = vit.apply(config)(tensorsOf(init()), pictures(config), { training: true });
   expect([...logits.dataSync()]).toEqual(new Array(14).fill(0));
   expect(parameterCount(init())).toBe(52_647);
+});
+
+test.each([
+  ["embedding/kernel", (2 * Math.sqrt(1 / 48)) / 0.8796],
+  ["Transformer/encoderblock_0/MultiHeadDotProductAttention_0/out/kernel", Math.sqrt(6 / 64)],
+  ["Transformer/encoderblock_0/MlpBlock_0/Dense_1/kernel", Math.sqrt(6 / 160)],
+  ["MAPHead_0/probe", Math.sqrt(6 / 33)],
+])("a fresh %s fills big_vision's range", (name, limit) => {
+  const stream = draws(1, "init");
+  const normal = (_: string, count: number) => Float32Array.from({ length: count }, () => stream.normal());
+  const largest = vit
+    .init(MODELS.sincos_map!, normal)
+    [name]!.values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  expect(largest).toBeLessThanOrEqual(limit * (1 + 1e-4));
+  expect(largest).toBeGreaterThan(0.9 * limit);
 });
 
 test("what cannot be is refused in words", () => {
