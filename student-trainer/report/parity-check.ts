@@ -18,6 +18,8 @@ export interface Check {
   /** The measured error as a share of the tolerance; above 1 (or not a number) it is outside. */
   used: number;
   note?: string;
+  /** Inside only in a run with other last bits: the plain run is outside. */
+  nudged?: boolean;
 }
 
 export interface Row {

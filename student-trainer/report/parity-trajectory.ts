@@ -67,7 +67,7 @@ function mostUsed(checks: Check[]): number {
 
 function besidePlain(check: Check, plain: Check, runs: number): Check {
   const before = `nearest of ${runs} runs with other last bits; plain run ${plain.relative.toExponential(1)} rel`;
-  return { ...check, note: [check.note, before].filter(Boolean).join(", ") };
+  return { ...check, note: [check.note, before].filter(Boolean).join(", "), nudged: !isInside(plain) };
 }
 
 type StepOf = (step: number, nudge: Nudge | undefined) => Record<Column, number>;

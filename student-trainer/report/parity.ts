@@ -44,7 +44,7 @@ export async function parity(directory: string, print: (line: string) => void): 
         figure(Math.max(...row.checks.map((check) => check.absolute))),
         figure(Math.max(...row.checks.map((check) => check.relative))),
         "",
-        isRowInside ? "ok" : "FAIL",
+        isRowInside ? (row.checks.some((check) => check.nudged) ? "ok if nudged" : "ok") : "FAIL",
       ),
     );
     for (const check of row.checks) print(checkLine(check));
@@ -53,7 +53,8 @@ export async function parity(directory: string, print: (line: string) => void): 
 }
 
 function checkLine(check: Check): string {
-  const verdict = isInside(check) ? "ok" : "FAIL";
+  const passed = check.nudged ? "ok if nudged, plain run outside" : "ok";
+  const verdict = isInside(check) ? passed : "FAIL";
   const note = check.note ? `${verdict}  ${check.note}` : verdict;
   return line(`  ${check.what}`, figure(check.absolute), figure(check.relative), check.allowed, note);
 }
@@ -71,7 +72,9 @@ async function main(): Promise<void> {
   if (!values.golden) throw new UserError("say which golden vectors: npm run parity -- --golden DIR");
   const isGood = await parity(values.golden, (text) => console.log(text));
   console.log(
-    isGood ? "every row is inside its tolerance" : "FAIL: at least one row is outside its tolerance",
+    isGood
+      ? 'every row is inside its tolerance; where one says "nudged", the plain run is not'
+      : "FAIL: at least one row is outside its tolerance",
   );
   if (!isGood) process.exitCode = 1;
 }
