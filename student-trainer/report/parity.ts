@@ -44,7 +44,7 @@ export async function parity(directory: string, print: (line: string) => void): 
         figure(Math.max(...row.checks.map((check) => check.absolute))),
         figure(Math.max(...row.checks.map((check) => check.relative))),
         "",
-        isRowInside ? (row.checks.some((check) => check.nudged) ? "ok if nudged" : "ok") : "FAIL",
+        isRowInside ? (row.checks.some((check) => check.nudged) ? "nudged" : "ok") : "FAIL",
       ),
     );
     for (const check of row.checks) print(checkLine(check));
@@ -53,7 +53,7 @@ export async function parity(directory: string, print: (line: string) => void): 
 }
 
 function checkLine(check: Check): string {
-  const passed = check.nudged ? "ok if nudged, plain run outside" : "ok";
+  const passed = check.nudged ? "nudged: plain run outside" : "ok";
   const verdict = isInside(check) ? passed : "FAIL";
   const note = check.note ? `${verdict}  ${check.note}` : verdict;
   return line(`  ${check.what}`, figure(check.absolute), figure(check.relative), check.allowed, note);
