@@ -27,9 +27,8 @@ export async function startProxy(
   let calls = 0;
   let open = 0;
   const server = createServer(async (request, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    const body = Buffer.concat(parts);
+    const body = await wholeBody(request);
+    if (!body) return; // its client was killed while it sent
     const pass = (sent: Buffer) => forward(target, request, sent);
     const isCall = request.method === "POST";
     if (isCall) open++;
@@ -51,6 +50,17 @@ export async function startProxy(
     open: () => open,
     close: () => server.close(),
   };
+}
+
+/** The body of a request, or undefined where the connection ended within it. */
+async function wholeBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const parts: Buffer[] = [];
+  try {
+    for await (const part of request) parts.push(part as Buffer);
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(parts);
 }
 
 async function forward(target: string, request: IncomingMessage, body: Buffer): Promise<Exchange> {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type ScheduleConfig, scheduleMultiplier } from "../../student-trainer/learn/schedule.ts";
-import { readSchedule } from "../../student-trainer/report/parity-schedules.ts";
+import { readSchedule } from "../../student-trainer/parity/schedules.ts";
 
 const at = (schedule: ScheduleConfig, total: number, ...steps: number[]) =>
   steps.map((step) => scheduleMultiplier(schedule, step, total));

@@ -6,7 +6,7 @@ import { readNpz, writeNpz } from "@funmatch/models";
 import { afterEach, describe, expect, test } from "vitest";
 
 const golden = new URL("../golden/", import.meta.url).pathname;
-const command = new URL("../../student-trainer/report/parity.ts", import.meta.url).pathname;
+const command = new URL("../../student-trainer/parity/parity.ts", import.meta.url).pathname;
 const made: string[] = [];
 afterEach(() => {
   for (const folder of made.splice(0)) rmSync(folder, { recursive: true });

@@ -1,7 +1,7 @@
 import { UserError } from "@funmatch/config";
 import { type ScheduleConfig, scheduleMultiplier } from "../learn/schedule.ts";
+import { compare, type Row } from "./check.ts";
 import type { Golden } from "./golden.ts";
-import { compare, type Row } from "./parity-check.ts";
 
 /** A schedule's settings as big_vision's configs name them. */
 export type BigVisionSchedule = Record<string, unknown>;

@@ -1,6 +1,6 @@
 import { draws, inceptionCrop } from "@funmatch/views";
+import { type Check, type Row, worst } from "./check.ts";
 import type { Golden } from "./golden.ts";
-import { type Check, type Row, worst } from "./parity-check.ts";
 
 /** Ten times what the golden README asks for: what differs then is the golden sample's own noise, not ours too. */
 const SAMPLES = 200_000;

@@ -2,14 +2,14 @@ import { parseArgs } from "node:util";
 import { UserError } from "@funmatch/config";
 import { EngineError, loadEngine } from "@funmatch/engine";
 import { ArrayFileError } from "@funmatch/models";
+import { bitForwardRow } from "./bit.ts";
+import { type Check, failed, isInside, type Row } from "./check.ts";
+import { distancesRow } from "./distances.ts";
 import { openGolden } from "./golden.ts";
-import { bitForwardRow } from "./parity-bit.ts";
-import { type Check, failed, isInside, type Row } from "./parity-check.ts";
-import { distancesRow } from "./parity-distances.ts";
-import { inceptionCropRow } from "./parity-inception-crop.ts";
-import { schedulesRow } from "./parity-schedules.ts";
-import { trajectoryRow } from "./parity-trajectory.ts";
-import { mixupRow, preprocessRow } from "./parity-views.ts";
+import { inceptionCropRow } from "./inception-crop.ts";
+import { schedulesRow } from "./schedules.ts";
+import { trajectoryRow } from "./trajectory.ts";
+import { mixupRow, preprocessRow } from "./views.ts";
 
 const ROWS = {
   bit_forward: bitForwardRow,

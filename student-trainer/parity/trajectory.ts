@@ -2,9 +2,9 @@ import type { Captured } from "@funmatch/engine";
 import { loadBitWeights, type NpyArray, type Weights } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import { scheduleMultiplier } from "../learn/schedule.ts";
+import { type Check, compare, isInside, type Row, type Tolerance, worst } from "./check.ts";
 import { type Golden, named, numbers } from "./golden.ts";
-import { type Check, compare, isInside, type Row, type Tolerance, worst } from "./parity-check.ts";
-import { readSchedule } from "./parity-schedules.ts";
+import { readSchedule } from "./schedules.ts";
 import { captureTrajectoryStep, initialState, type TrajectoryConfig } from "./trajectory-step.ts";
 
 type Column = "loss" | "schedule" | "l2_grads" | "l2_updates" | "l2_params";

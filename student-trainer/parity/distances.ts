@@ -8,8 +8,8 @@ import {
   l2Distance,
   logSoftmaxDistance,
 } from "../learn/distance.ts";
+import { type Check, compare, type Row } from "./check.ts";
 import { type Golden, named, numbers, toTensor } from "./golden.ts";
-import { type Check, compare, type Row } from "./parity-check.ts";
 
 const TOLERANCE = { relative: 1e-4 };
 

@@ -10,8 +10,8 @@ import {
   resizeSmall,
 } from "@funmatch/views";
 import * as tf from "@tensorflow/tfjs-core";
+import { type Check, compare, type Row, worst } from "./check.ts";
 import { type Golden, named, numbers } from "./golden.ts";
-import { type Check, compare, type Row, worst } from "./parity-check.ts";
 
 const VIEWS = { levels: 1, equal: 0.99 };
 const MIXTURES = { levels: 1, equal: 0.999 };

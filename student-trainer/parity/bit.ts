@@ -2,8 +2,8 @@ import { captureStep } from "@funmatch/engine";
 import { bit, bitConfigOf, loadBitWeights, namesInNpz, readNpzMember, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import { klDistance } from "../learn/distance.ts";
+import { type Check, compare, failed, type Row, worst } from "./check.ts";
 import { type Golden, named, numbers } from "./golden.ts";
-import { type Check, compare, failed, type Row, worst } from "./parity-check.ts";
 import { pickledArrays } from "./pickled-arrays.ts";
 
 const FILE = "bit_forward.npz";
