@@ -39,10 +39,22 @@ program
 program
   .command("eval")
   .argument("<run>", "folder of a run")
-  .description("evaluate the newest checkpoint again and write its predictions")
-  .action(async (run: string) => {
+  .option(
+    "--checkpoint <which>",
+    "best, or the step of a kept checkpoint; its figures alone",
+    whichCheckpoint,
+  )
+  .option(
+    "--split <name>",
+    "only this split; its figures alone; may be given again",
+    (split: string, before: string[] = []) => [...before, split],
+  )
+  .description("evaluate the newest checkpoint again and write predictions, summary and report anew")
+  .action(async (run: string, options: { checkpoint?: "best" | number; split?: string[] }) => {
     const { evaluateRun } = await import("./learn/evaluate-run.ts");
-    await evaluateRun(resolve(run), { signal: interrupt() });
+    const { checkpoint, split: splits } = options;
+    const found = await evaluateRun(resolve(run), { checkpoint, splits, signal: interrupt() });
+    if (found) console.log(JSON.stringify(found, null, 2));
   });
 
 program
@@ -91,6 +103,12 @@ function sampleSize(text: string): number {
   if (text === "all") return Number.POSITIVE_INFINITY;
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("expected a number from 1, or all");
   return Number(text);
+}
+
+function whichCheckpoint(text: string): "best" | number {
+  if (text === "best") return text;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("expected best, or a step such as 2000");
 }
 
 /** SIGINT and SIGTERM end a run after the step it is in; a second one ends the process at once. */

@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
+import { evaluateSchema, faultOfEvaluation } from "./evaluation-config.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
 import { DESIGNS, type DesignName } from "./teach/designs.ts";
@@ -14,16 +15,25 @@ const range = (least: number, most: number) =>
     .tuple([z.number().gt(least).max(most), z.number().gt(least).max(most)])
     .refine(([low, high]) => low <= high, "expected [low, high]");
 
-/** A part of the images, such as "[:90%]". */
-const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional();
+/** What every source can have. */
+const anySource = {
+  /** A part of the images, such as "[:90%]". */
+  split: z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional(),
+  /** A JSON file of several labels an image, such as ImageNet-ReaL's; for evaluation. */
+  labels: z.string().optional(),
+};
 const mixupP = z.number().min(0).max(10);
 
 const source = z.union([
-  z.strictObject({ folder: z.string(), split }),
+  z.strictObject({ folder: z.string(), ...anySource }),
   /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
-  z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
-  z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
-  z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
+  z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), ...anySource }),
+  z.strictObject({ shards: z.string(), classes: z.string().optional(), ...anySource }),
+  z.strictObject({
+    fashion: z.enum(["train", "validation", "test"]),
+    path: z.string().optional(),
+    ...anySource,
+  }),
 ]);
 
 const teacher = z.strictObject({
@@ -79,13 +89,16 @@ export const trainSchema = z.strictObject({
     .min(0)
     .max(2 ** 32 - 1)
     .default(0),
-  data: z.strictObject({
-    train: source,
-    validation: source.optional(),
-    test: source.optional(),
-    /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
-    maxCorrupt: z.number().min(0).lt(1).default(0.01),
-  }),
+  data: z
+    .object({
+      train: source,
+      validation: source.optional(),
+      test: source.optional(),
+      /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
+      maxCorrupt: z.number().min(0).lt(1).default(0.01),
+    })
+    /** Other splits to evaluate on, by names of the user's choice. */
+    .catchall(source),
   teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
   design: z.enum(Object.keys(DESIGNS) as DesignName[]),
   student,
@@ -113,15 +126,7 @@ export const trainSchema = z.strictObject({
   optimizer: optimizerSchema,
   schedule: scheduleSchema.prefault({}),
   compute: z.literal("float32").default("float32"),
-  evaluate: z
-    .strictObject({
-      everySteps: count.default(200),
-      splits: z.array(z.enum(["train", "validation", "test"])).default([]),
-      batch: count.default(64),
-      /** Shorter side that pictures are resized to before the central crop; absent: resolution * 160 / 128. */
-      resize: z.int().min(8).max(2048).optional(),
-    })
-    .prefault({}),
+  evaluate: evaluateSchema.prefault({}),
   checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).prefault({}),
   log: z.strictObject({ everySteps: count.default(10) }).prefault({}),
   /** Steps whose views and teacher answers are prepared ahead of the student. */
@@ -143,8 +148,14 @@ const EITHER = [
   ),
 ];
 
+type SourceConfig = z.output<typeof source>;
 /** A run, as validated; all paths absolute. */
 export type TrainConfig = z.output<typeof trainSchema>;
+
+/** Every split under `data`, by name; "train" is one of them. */
+export function splitsOf({ maxCorrupt: _, ...splits }: TrainConfig["data"]): Record<string, SourceConfig> {
+  return Object.fromEntries(Object.entries(splits).filter(([, split]) => split !== undefined));
+}
 
 /**
  * Reads and validates the config of a run.
@@ -155,10 +166,8 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   const config = readConfig(trainSchema, path, sets, EITHER);
   const directory = dirname(resolve(path));
   const place = (relative: string) => resolvePath(directory, relative);
-  const { train, validation, test } = config.data;
-  const given: (z.output<typeof source> | undefined)[] = [train, validation, test];
-  for (const split of given) {
-    if (!split) continue;
+  for (const split of Object.values(splitsOf(config.data))) {
+    if (split.labels) split.labels = place(split.labels);
     if ("folder" in split) split.folder = place(split.folder);
     if ("shards" in split) split.shards = place(split.shards);
     if ("list" in split) split.list = place(split.list);
@@ -197,6 +206,18 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");
   if ((config.evaluate.resize ?? Number.POSITIVE_INFINITY) < config.student.resolution)
     fail(`evaluate.resize must be at least student.resolution (${config.student.resolution})`);
-  for (const split of config.evaluate.splits)
-    if (!config.data[split]) fail(`evaluate.splits: "${split}" is not under data`);
+  checkSplits(config, fail);
+}
+
+/** Names of splits are parts of files' names. */
+const SPLIT_NAME = /^[A-Za-z0-9][\w.-]*$/;
+
+function checkSplits({ data, evaluate, teachers }: TrainConfig, fail: (message: string) => never): void {
+  const splits = Object.keys(splitsOf(data));
+  const odd = splits.find((name) => !SPLIT_NAME.test(name));
+  if (odd !== undefined) fail(`data."${odd}": a split's name has letters, digits, ".", "-" and "_" alone`);
+  if (data.train.labels)
+    fail("data.train.labels: several labels are for evaluation; training takes the images' own");
+  const fault = faultOfEvaluation(evaluate, splits, teachers.length > 0);
+  if (fault !== undefined) fail(fault);
 }

@@ -1,12 +1,13 @@
 import { availableParallelism } from "node:os";
 import { secret, UserError } from "@funmatch/config";
-import type { TrainConfig } from "../config.ts";
+import { splitsOf, type TrainConfig } from "../config.ts";
 import { openPool, type PoolOptions, type ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
 import { largestChunk } from "../teach/chunks.ts";
 import { openTeacher, type Teacher } from "../teach/client.ts";
 import { DESIGNS, type Design } from "../teach/designs.ts";
-import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
+import { checkEvaluation } from "./check-evaluation.ts";
+import { type Checkpoint, readCheckpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
 import { type RunFolder, writeConfig } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
@@ -33,16 +34,20 @@ export interface OpenRun extends AsyncDisposable {
  * Starts the parts of a run where its newest checkpoint stands, or at its beginning, and checks that data and
  * teacher are those that it began with and that they fit together.
  *
+ * @param o.checkpoint another checkpoint than the newest, to look at
  * @throws UserError, TeacherError
  */
 export async function openRun(
   folder: RunFolder,
   config: TrainConfig,
-  o: { signal: AbortSignal; say: (line: string) => void },
+  o: { signal: AbortSignal; say: (line: string) => void; checkpoint?: "best" | number },
 ): Promise<OpenRun> {
   await using opened = new AsyncDisposableStack();
   const design: Design = DESIGNS[config.design];
-  const found = await readNewestCheckpoint(folder.checkpoints, o.say);
+  const found =
+    o.checkpoint === undefined
+      ? await readNewestCheckpoint(folder.checkpoints, o.say)
+      : await readCheckpoint(folder.checkpoints, o.checkpoint);
   const teacher = await openTeacherOf(config, found?.checkpoint.teacherVersion, o);
   if (teacher) opened.defer(() => teacher.close());
   const chunk = await settleChunk(folder, config, teacher);
@@ -53,6 +58,7 @@ export async function openRun(
   });
   opened.defer(() => pool.close());
   const data = pool.sources.train!;
+  checkEvaluation(config.evaluate, pool.sources);
   const at: Standing = found?.checkpoint ?? beginning(config, data.digest);
   checkSameData(at, data.digest, config);
   const classes = classesOf(teacher, data.labels, config);
@@ -82,10 +88,11 @@ function mixupOf(design: Design, mixup: TrainConfig["mixup"]): { mixup: number; 
 /** What a run's batches are made of; whoever makes them again with it gets the same bytes. */
 export function poolOptions(config: TrainConfig, chunk: number): PoolOptions {
   const design: Design = DESIGNS[config.design];
-  const { train, maxCorrupt, ...others } = config.data;
+  const { train, ...splits } = splitsOf(config.data);
   return {
-    train,
-    splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
+    train: train!,
+    splits,
+    otherClasses: config.evaluate.probes.flatMap(({ from, on }) => [from, on]),
     seed: config.seed,
     batch: config.batch,
     resolution: config.student.resolution,
@@ -96,7 +103,7 @@ export function poolOptions(config: TrainConfig, chunk: number): PoolOptions {
     ...mixupOf(design, config.mixup),
     teacher: teacherViewsOf(config),
     workers: config.workers ?? Math.min(8, availableParallelism()),
-    maxCorrupt,
+    maxCorrupt: config.data.maxCorrupt,
   };
 }
 

@@ -1,14 +1,16 @@
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
+import { metricsLines, spokenLines } from "../report/evaluation-lines.ts";
 import { finishRun } from "../report/finish.ts";
 import { startProgress } from "../report/progress.ts";
 import { SAMPLES, writeSamples } from "../report/samples.ts";
-import { evaluateSplits, evaluationLines } from "../report/splits.ts";
+import { type Evaluated, evaluateAll, evaluateSplits } from "../report/splits.ts";
 import type { Summary } from "../report/summary.ts";
 import { labelTargets } from "../teach/designs.ts";
 import { openTeaching } from "../teach/teaching.ts";
 import { type Lesson, lessons } from "../teach/window.ts";
-import { writeCheckpoint } from "./checkpoint.ts";
+import { betterBest } from "./best.ts";
+import { keepBest, writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
 import { FIRST_CHAIN, ledgerHead, ledgerLine } from "./ledger.ts";
 import { openRun } from "./open-run.ts";
@@ -78,18 +80,28 @@ async function trainIn(
     saved = at.step;
   };
 
+  let closing: Evaluated | undefined;
   const evaluateNow = async () => {
-    const evaluations = await evaluateSplits(run, config.evaluate, signal);
-    for (const [split, { accuracy, agreement, kl }] of evaluations)
-      metrics.write({ step: at.step, split, accuracy, agreement, kl });
+    const ended = at.step === total;
+    const evaluated = await (ended
+      ? evaluateAll(run, config, signal)
+      : evaluateSplits(run, config.evaluate, signal));
+    if (ended) closing = evaluated;
+    for (const line of metricsLines(at.step, evaluated)) metrics.write(line);
     at.evaluatedStep = at.step;
-    for (const said of evaluationLines(at.step, evaluations)) progress.note(said);
+    for (const said of spokenLines(at.step, evaluated)) progress.note(said);
+    const better = betterBest(at.best, config.evaluate.best, at.step, evaluated.splits);
+    if (!better) return;
+    at.best = better;
+    await save();
+    await keepBest(folder.checkpoints, at.step);
   };
   const evaluationIsDue = () =>
     at.step > at.evaluatedStep && isDue(at.step, config.evaluate.everySteps, total);
 
   let inStep = false; // while it is, nobody knows whether the student is before or after the step
   try {
+    if (at.best && at.best.step === at.step) await keepBest(folder.checkpoints, at.step); // if that was interrupted
     if (evaluationIsDue()) await evaluateNow(); // interrupted in the last sitting
     const steps = { from: at.step + 1, to: total + 1, inFlight: config.inFlight };
     let wantedAt = performance.now();
@@ -109,9 +121,7 @@ async function trainIn(
       pool.release(lesson.batch);
 
       const stepSeconds = (performance.now() - wantedAt) / 1000;
-      const described = isDue(step, config.checkpoint.everySteps, total)
-        ? await student.call("describe", {})
-        : undefined;
+      const described = isDescribed(config, step, total) ? await student.call("describe", {}) : undefined;
       const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256);
       ledger.write(line);
       at.step = step;
@@ -130,7 +140,7 @@ async function trainIn(
       if (step === 1 || isDue(step, config.log.everySteps, total))
         metrics.write(metricsLine(config, lesson, multiplier, result, stepSeconds));
       if (evaluationIsDue()) await evaluateNow();
-      if (isDue(step, config.checkpoint.everySteps, total)) await save();
+      if (isDue(step, config.checkpoint.everySteps, total) && saved < step) await save();
       wantedAt = performance.now();
     }
   } catch (error) {
@@ -140,7 +150,15 @@ async function trainIn(
     return undefined;
   }
   await ended.disposeAsync();
-  return await finishRun(folder, config, run, signal);
+  return await finishRun(folder, config, run, signal, closing);
+}
+
+/** Whether the ledger holds the digest of a step's parameters: of all that a checkpoint may be kept of. */
+function isDescribed({ checkpoint, evaluate }: TrainConfig, step: number, total: number): boolean {
+  return (
+    isDue(step, checkpoint.everySteps, total) ||
+    (evaluate.best !== undefined && isDue(step, evaluate.everySteps, total))
+  );
 }
 
 function metricsLine(

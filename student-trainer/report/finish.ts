@@ -2,25 +2,32 @@ import type { TrainConfig } from "../config.ts";
 import type { CorruptImages } from "../data/corrupt-count.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import type { RunFolder } from "../learn/run-folder.ts";
+import { bestOf } from "./best.ts";
+import { bySplit, bySplitIfAny } from "./by-split.ts";
 import { writeCard } from "./card.ts";
 import { writePredictions } from "./predictions.ts";
 import { writeReport } from "./report.ts";
-import { bySplit, evaluateSplits } from "./splits.ts";
+import { type Evaluated, evaluateAll } from "./splits.ts";
 import { type Summary, writeSummary } from "./summary.ts";
 
 /**
  * Evaluates the student as it stands and writes what a run leaves behind: predictions, `student.npz` (its weights,
  * ready to be served), `summary.json` and `report.html`.
+ *
+ * @param evaluated the closing evaluation, where the student as it stands has just had it
  */
 export async function finishRun(
   folder: RunFolder,
   config: TrainConfig,
   run: OpenRun,
   signal: AbortSignal,
+  evaluated?: Evaluated,
 ): Promise<Summary> {
   const { at, student, teacher } = run;
-  const evaluations = await evaluateSplits(run, config.evaluate, signal);
-  for (const [split, evaluation] of evaluations) await writePredictions(folder.path, split, evaluation);
+  const found = evaluated ?? (await evaluateAll(run, config, signal));
+  const { splits: own, probes } = found;
+  const told = new Map([...own].flatMap(([split, { teacher }]) => (teacher ? [[split, teacher]] : [])));
+  for (const [split, evaluation] of own) await writePredictions(folder.path, split, evaluation);
   await student.call("exportWeights", { path: folder.file("student.npz") });
   const { parameters, parametersSha256 } = await student.call("describe", {});
   const summary: Summary = {
@@ -33,12 +40,21 @@ export async function finishRun(
       ? {
           version: teacher.card.version,
           parameters: teacher.card.parameters,
-          accuracy: bySplit(evaluations, "teacherAccuracy"),
+          accuracy: bySplit(told, "accuracy"),
+          accuracyTop5: bySplitIfAny(told, "accuracyTop5"),
         }
       : null,
-    student: { parameters, accuracy: bySplit(evaluations, "accuracy"), parametersSha256 },
-    agreement: bySplit(evaluations, "agreement"),
-    kl: bySplit(evaluations, "kl"),
+    student: {
+      ...{ parameters, parametersSha256, accuracy: bySplit(own, "accuracy") },
+      accuracyTop5: bySplitIfAny(own, "accuracyTop5"),
+    },
+    agreement: bySplit(told, "agreement"),
+    kl: bySplit(told, "kl"),
+    agreementTop5: bySplitIfAny(told, "agreementTop5"),
+    euclidean: bySplitIfAny(told, "euclidean"),
+    cka: bySplitIfAny(told, "cka"),
+    probes: probes.length > 0 ? probes : undefined,
+    best: await bestOf(folder, config, run, found, signal),
     cache: { hits: at.cacheHits, misses: at.cacheMisses },
     corruptImages: corruptBySplit(run.pool.corrupt()),
   };

@@ -3,17 +3,30 @@ import { type NpyArray, writeNpz } from "@funmatch/models";
 import type { Evaluation } from "./evaluate.ts";
 
 /**
- * Writes `predictions-<split>.npz`: `student` [N,K] and `teacher` [N,K] float32 logits, `labels` [N] int32, in
- * data order. A run without a teacher has no `teacher`.
+ * Writes `predictions-<split>.npz`, in data order: `student` [N,K] and `teacher` [N,K] float32 logits (of several
+ * teachers those of their ensemble, beside `teacher0` [N,K] and so on, in the config's order), `labels` [N] int32.
+ * Where a file gives several right labels, they are `answers` [N,M] int32, filled up with -1. A run without a teacher
+ * has no `teacher`.
  */
 export async function writePredictions(
-  run: string,
+  folder: string,
   split: string,
-  { student, teacher, labels }: Pick<Evaluation, "student" | "teacher" | "labels">,
+  {
+    student,
+    teacher,
+    teachers,
+    labels,
+    answers,
+  }: Pick<Evaluation, "student" | "teacher" | "teachers" | "labels" | "answers">,
 ): Promise<void> {
   const shape = [labels.length, student.length / labels.length];
-  const arrays: Record<string, NpyArray> = { student: { dtype: "float32", shape, data: student } };
-  if (teacher) arrays.teacher = { dtype: "float32", shape, data: teacher };
+  const logits = (data: Float32Array): NpyArray => ({ dtype: "float32", shape, data });
+  const arrays: Record<string, NpyArray> = { student: logits(student) };
+  if (teacher) arrays.teacher = logits(teacher.logits);
+  if (teachers.length > 1)
+    for (const [nth, one] of teachers.entries()) arrays[`teacher${nth}`] = logits(one.logits);
   arrays.labels = { dtype: "int32", shape: [labels.length], data: labels };
-  await writeNpz(join(run, `predictions-${split}.npz`), arrays);
+  if (answers.several)
+    arrays.answers = { dtype: "int32", shape: [labels.length, answers.each], data: answers.data };
+  await writeNpz(join(folder, `predictions-${split}.npz`), arrays);
 }
