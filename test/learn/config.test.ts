@@ -49,7 +49,11 @@ test("the list and the class names of a split are files beside the config, with 
 
 test("any number of splits have names of their own, and a file of several labels", () => {
   const sets = ["data.real.folder=photos/validation", "data.real.labels=real.json", "data.v2.shards=v2.tar"];
-  const { path, config } = read([...sets, "evaluate.splits=[validation, v2]", "evaluate.probes=[{ on: v2 }]"]);
+  const { path, config } = read([
+    ...sets,
+    "evaluate.splits=[validation, v2]",
+    "evaluate.probes=[{ on: v2 }]",
+  ]);
   const { data, evaluate } = config();
   expect(data.real).toEqual({
     folder: join(path, "../photos/validation"),
