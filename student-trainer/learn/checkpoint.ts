@@ -18,7 +18,8 @@ const checkpointSchema = z.strictObject({
   /** The last step whose evaluations are in the metrics: an interrupted evaluation is made up for. */
   evaluatedStep: z.int().min(0),
   dataDigest: z.string(),
-  teacherVersion: z.string().optional(),
+  /** Of each teacher, in the order of the config. */
+  teacherVersions: z.array(z.string()).optional(),
   metricsBytes: z.int().min(0),
   ledgerBytes: z.int().min(0),
   ledgerChain: hex,

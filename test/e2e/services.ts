@@ -41,9 +41,10 @@ export async function startSmallTeacher(o: {
   resolution: number;
   classes: number;
   model?: Partial<BitConfig>;
+  seed?: number;
 }): Promise<TeacherProcess> {
   const weights = join(o.folder, "teacher.npz");
-  await writeTeacherWeights(weights, { blocks: [1, 1], width: 0.5, classes: o.classes, ...o.model });
+  await writeTeacherWeights(weights, { blocks: [1, 1], width: 0.5, classes: o.classes, ...o.model }, o.seed);
   const config = join(o.folder, "teacher.yaml");
   writeFileSync(
     config,
