@@ -45,6 +45,10 @@ const teacher = z.strictObject({
     .optional(),
   /** Side of the views that it is asked for: the student's crop, flip and mixup at another resolution; absent: the student's. */
   resolution: z.int().min(8).max(1024).optional(),
+  /** Images in one request to it; absent: the run's chunk. */
+  chunk: count.optional(),
+  /** Requests to it at a time, at most. */
+  requests: z.int().min(1).max(256).default(64),
 });
 
 /** What every student has. */
@@ -99,7 +103,9 @@ export const trainSchema = z.strictObject({
     })
     /** Other splits to evaluate on, by names of the user's choice. */
     .catchall(source),
-  teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
+  teachers: z.array(teacher).max(8).default([]),
+  /** How several teachers teach: the sum of the distances from each (absent), or the distance from the mean of their probabilities. */
+  combine: z.enum(["sum", "mean"]).optional(),
   design: z.enum(Object.keys(DESIGNS) as DesignName[]),
   student,
   distance: distanceSchema.prefault({}),
@@ -131,7 +137,7 @@ export const trainSchema = z.strictObject({
   log: z.strictObject({ everySteps: count.default(10) }).prefault({}),
   /** Steps whose views and teacher answers are prepared ahead of the student. */
   inFlight: z.int().min(1).max(256).default(8),
-  /** Images in one request; absent: as many as the teacher's limits allow, written into the run's config. */
+  /** Images in one request; absent: as many as each teacher's limits allow, written into the run's config. */
   chunk: count.optional(),
   /** Threads inside one TensorFlow operation; absent: one a core. Part of the run, since sums depend on it. */
   threads: z.int().min(1).max(1024).optional(),
@@ -194,6 +200,8 @@ function checkTogether(config: TrainConfig, path: string): void {
     );
   if (config.design !== "labels" && config.teachers.length === 0)
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
+  if (config.combine !== undefined && config.teachers.length < 2)
+    fail("combine is how several teachers teach: leave it out, or name more teachers");
   if (config.batch % config.accumulate !== 0)
     fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
   if (config.ensemble !== undefined && config.design !== "fix/ic_ens")

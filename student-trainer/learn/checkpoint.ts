@@ -23,7 +23,8 @@ const checkpointSchema = z.strictObject({
     .strictObject({ step: z.int(), split: z.string(), metric: z.enum(METRICS), value: z.number() })
     .optional(),
   dataDigest: z.string(),
-  teacherVersion: z.string().optional(),
+  /** Of each teacher, in the order of the config. */
+  teacherVersions: z.array(z.string()).optional(),
   metricsBytes: z.int().min(0),
   ledgerBytes: z.int().min(0),
   ledgerChain: hex,

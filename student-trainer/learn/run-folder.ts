@@ -51,6 +51,8 @@ async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<
   const before = await readMapping(path);
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
+  const teachers = (before.teachers ?? []) as TrainConfig["teachers"];
+  for (const [i, teacher] of config.teachers.entries()) teacher.chunk ??= teachers[i]?.chunk;
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
@@ -81,7 +83,13 @@ function boundBy(config: Record<string, unknown>): Record<string, unknown> {
   const bound = Object.entries(config).filter(([key]) => !FREE.has(key));
   const teachers = config.teachers as TrainConfig["teachers"] | undefined;
   const sides = teachers?.map(({ resolution }) => resolution);
-  return { ...Object.fromEntries(bound), "evaluate.resize": resize, "teachers.resolution": sides };
+  const chunks = teachers?.some(({ chunk }) => chunk) ? teachers.map(({ chunk }) => chunk) : undefined;
+  return {
+    ...Object.fromEntries(bound),
+    "evaluate.resize": resize,
+    "teachers.resolution": sides,
+    "teachers.chunk": chunks,
+  };
 }
 
 async function readMapping(path: string): Promise<Record<string, unknown>> {

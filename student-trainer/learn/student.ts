@@ -37,6 +37,10 @@ export async function startStudent(
     accumulate: config.accumulate,
     evaluationBatch: config.evaluate.batch,
     teaching: o.teaching,
+    several:
+      config.teachers.length > 1
+        ? { teachers: config.teachers.length, combine: config.combine ?? "sum" }
+        : undefined,
     distance: config.distance,
     optimizer: config.optimizer,
     seed: config.seed,

@@ -7,15 +7,16 @@ import { SAMPLES, writeSamples } from "../report/samples.ts";
 import { type Evaluated, evaluateAll, evaluateSplits } from "../report/splits.ts";
 import type { Summary } from "../report/summary.ts";
 import { labelTargets } from "../teach/designs.ts";
-import { openTeaching } from "../teach/teaching.ts";
-import { type Lesson, lessons } from "../teach/window.ts";
+import { type Lecturer, openTeaching } from "../teach/teaching.ts";
+import { isVerified, type Lesson, lessons } from "../teach/window.ts";
 import { betterBest } from "./best.ts";
 import { keepBest, writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
 import { FIRST_CHAIN, ledgerHead, ledgerLine } from "./ledger.ts";
-import { openRun } from "./open-run.ts";
+import { type OpenRun, openRun } from "./open-run.ts";
 import { bindingConfig, openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
+import { sideBySide } from "./several-teachers.ts";
 import type { StepResult } from "./student-worker.ts";
 import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
 
@@ -49,13 +50,13 @@ async function trainIn(
   const progress = startProgress();
   ended.defer(() => progress.end());
   await using run = await openRun(folder, config, { signal, say: progress.note });
-  const { at, total, pool, student, teacher, classes, chunk, data } = run;
-  const fixedView = fixedViewOf(config);
+  const { at, total, pool, student, classes, data } = run;
+  const teachers = lecturersOf(run.teachers, config);
   const teach = await openTeaching({
-    ...{ teacher, data, pool, fixedView, chunk, signal },
+    ...{ teachers, data, pool, signal },
     inFlight: config.inFlight,
     directory: folder.path,
-    onProgress: (done, of) => progress.note(`asked the teacher for ${done} of ${of} training images`),
+    onProgress: (url, done, of) => progress.note(`asked ${url} for ${done} of ${of} training images`),
   });
   const metrics = await openJournal(folder.file("metrics.jsonl"), at.metricsBytes);
   ended.defer(() => metrics.close());
@@ -72,7 +73,7 @@ async function trainIn(
   const save = async () => {
     at.metricsBytes = await metrics.flush();
     at.ledgerBytes = await ledger.flush();
-    at.teacherVersion = teacher?.card.version;
+    at.teacherVersions = run.teachers.map(({ card }) => card.version);
     at.corrupt = pool.corrupt();
     at.order.examplesSeen = at.step * config.batch;
     const saveState = (path: string) => student.call("save", { path });
@@ -107,14 +108,13 @@ async function trainIn(
     let wantedAt = performance.now();
     for await (const lesson of lessons({ ...steps, batchOf: pool.train, teach, signal })) {
       const { step, views } = lesson.batch;
-      if (step === 1)
-        await writeSamples(
-          folder.path,
-          views,
-          await shownTeacherViews(pool, lesson.batch, fixedView, SAMPLES),
-        );
+      if (step === 1) {
+        const fixedViews = teachers.map(({ fixedView }) => fixedView);
+        const shown = await shownTeacherViews(pool, lesson.batch, fixedViews, SAMPLES);
+        await writeSamples(folder.path, views, shown);
+      }
       const multiplier = scheduleMultiplier(config.schedule, step - 1, total);
-      const targets = lesson.logits ?? labelTargets(lesson.batch, classes);
+      const targets = targetsOf(lesson, classes);
       inStep = true;
       const result = await student.call("step", { images: views.data, targets, step, multiplier });
       checkFinite(result, step);
@@ -127,7 +127,7 @@ async function trainIn(
       at.step = step;
       inStep = false;
       at.ledgerChain = line.chain;
-      at.verifiedSteps += lesson.verified ? 1 : 0;
+      at.verifiedSteps += isVerified(lesson) ? 1 : 0;
       at.trainingSeconds += stepSeconds;
       at.waitingSeconds += lesson.waitedSeconds;
       progress.step({
@@ -158,6 +158,23 @@ function isDescribed({ checkpoint, evaluate }: TrainConfig, step: number, total:
   return (
     isDue(step, checkpoint.everySteps, total) ||
     (evaluate.best !== undefined && isDue(step, evaluate.everySteps, total))
+  );
+}
+
+/** The teachers, each with how the run asks it. */
+function lecturersOf(teachers: OpenRun["teachers"], config: TrainConfig): Lecturer[] {
+  return teachers.map((teacher, i) => {
+    const spec = config.teachers[i]!;
+    const chunk = spec.chunk ?? config.chunk ?? config.batch;
+    return { teacher, chunk, fixedView: fixedViewOf(spec, config) };
+  });
+}
+
+function targetsOf({ batch, taught }: Lesson, classes: number): Float32Array {
+  if (taught.length === 0) return labelTargets(batch, classes);
+  return sideBySide(
+    taught.map(({ logits }) => logits),
+    classes,
   );
 }
 

@@ -4,7 +4,7 @@ import { readCheckpoint } from "../learn/checkpoint.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import type { RunFolder } from "../learn/run-folder.ts";
 import { bySplit, bySplitIfAny, type Figures } from "./by-split.ts";
-import { teacherFigures } from "./figures.ts";
+import { ensembleFigures, teacherFigures } from "./figures.ts";
 import { type Evaluated, evaluateSplits } from "./splits.ts";
 import type { Summary } from "./summary.ts";
 
@@ -58,12 +58,13 @@ async function figuresOf(
   await student.call("forwardFrom", { stateFile });
   const splits = [...closing.splits.keys()];
   const { batch } = config.evaluate;
-  const { splits: found } = await evaluateSplits({ ...run, teacher: undefined }, { splits, batch }, signal);
+  const { splits: found } = await evaluateSplits({ ...run, teachers: [] }, { splits, batch }, signal);
   await student.call("forwardFrom", {});
   return new Map(
     [...found].map(([split, { student, accuracy, accuracyTop5 }]) => {
-      const { teacher } = closing.splits.get(split)!;
-      const distances = teacher && teacherFigures(student, teacher.logits, classes);
+      const { teacher, teachers } = closing.splits.get(split)!;
+      const figures = teachers.length > 1 ? ensembleFigures : teacherFigures;
+      const distances = teacher && figures(student, teacher.logits, classes);
       return [split, { accuracy, accuracyTop5, ...distances }];
     }),
   );

@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
-import type { EvalBatch } from "../data/batch.ts";
+import type { EvalBatch, Views } from "../data/batch.ts";
 import type { ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
 import { ahead } from "../teach/ahead.ts";
 import { askPieces, type BatchAnswer, cut, largestChunk } from "../teach/chunks.ts";
 import type { Teacher } from "../teach/client.ts";
+import { ensembleLogits } from "../teach/ensemble.ts";
 import { answersOf, type Rows, withoutCorrupt } from "./decoded-rows.ts";
-import { ensembleLogits } from "./ensemble-logits.ts";
 import { type FeatureSample, sampleFeatures } from "./feature-sample.ts";
 import {
   type Answers,
+  ensembleFigures,
   type LabelFigures,
   labelFigures,
   type TeacherFigures,
@@ -34,7 +35,7 @@ export interface Evaluation extends LabelFigures {
   answers: Answers;
   /** In the config's order. */
   teachers: TeacherEvaluation[];
-  /** The only teacher, or the ensemble of several: mean of their probabilities. */
+  /** The only teacher, or the ensemble of several: the logarithms of the mean of their probabilities. */
   teacher?: TeacherEvaluation;
   /** Requests that the gateway's cache answered, and did not; both 0 where there is no gateway. */
   cacheHits: number;
@@ -91,9 +92,8 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
     const first = i * batch;
     const made = await o.pool.evaluation(o.split, first, Math.min(batch, size - first));
     signal.throwIfAborted();
-    const idOf = (nth: number) => `${session}-${i}${nth > 0 ? `.${nth}` : ""}`;
     const asked = await Promise.all(
-      teachers.map((teacher, nth) => askTeacher(teacher, made, idOf(nth), signal)),
+      teachers.map((teacher, nth) => askTeacher(teacher, made.teacherViews[nth]!, `${session}-${i}`, signal)),
     );
     return { first, made, asked };
   };
@@ -123,23 +123,27 @@ function figuresOf(
   o: Rows & { answers: Answers; classes: number; sample?: FeatureSample },
 ): Omit<Evaluation, "cacheHits" | "cacheMisses"> {
   const { student, labels, answers, classes, sample } = o;
-  const taught = (logits: Float32Array): TeacherEvaluation => ({
+  const beside = (logits: Float32Array, figures: TeacherFigures): TeacherEvaluation => ({
     logits,
     ...labelFigures(logits, answers, classes),
-    ...teacherFigures(student, logits, classes),
+    ...figures,
     cka: sample?.cka(logits, classes),
   });
-  const teachers = o.teachers.map(taught);
-  const ensemble = teachers.length > 1 ? taught(ensembleLogits(o.teachers, classes)) : teachers[0];
+  const teachers = o.teachers.map((logits) => beside(logits, teacherFigures(student, logits, classes)));
+  const together = () => {
+    const logits = ensembleLogits(o.teachers, classes);
+    return beside(logits, ensembleFigures(student, logits, classes));
+  };
   return {
     ...labelFigures(student, answers, classes),
-    ...{ student, labels, answers, teachers, teacher: ensemble },
+    ...{ student, labels, answers, teachers },
+    teacher: teachers.length > 1 ? together() : teachers[0],
   };
 }
 
 function askTeacher(
   teacher: Teacher,
-  { views: student, teacherViews: views = student }: EvalBatch,
+  views: Views,
   requestId: string,
   signal: AbortSignal,
 ): Promise<BatchAnswer> {

@@ -55,6 +55,28 @@ export function teacherFigures(
   };
 }
 
+/**
+ * The same for an ensemble of teachers, which has log-probabilities alone: the euclidean distance is between these and
+ * the student's, since logits may be shifted by any constant.
+ *
+ * @param ensemble log-probabilities [N,K]
+ */
+export function ensembleFigures(
+  student: Float32Array,
+  ensemble: Float32Array,
+  classes: number,
+): TeacherFigures {
+  const logProbabilities = student.slice();
+  for (let row = 0; row < student.length; row += classes) {
+    const norm = logSumExp(student, row, classes);
+    for (let k = row; k < row + classes; k++) logProbabilities[k] = (student[k] as number) - norm;
+  }
+  return {
+    ...teacherFigures(student, ensemble, classes),
+    euclidean: meanEuclidean(logProbabilities, ensemble, classes),
+  };
+}
+
 /** The class of the largest logit of every row; the first of equals, as numpy.argmax. */
 export function choices(logits: Float32Array, classes: number): Int32Array {
   const chosen = new Int32Array(logits.length / classes);
@@ -122,8 +144,7 @@ function meanEuclidean(student: Float32Array, teacher: Float32Array, classes: nu
   return total / (student.length / classes);
 }
 
-/** log Σ exp of one row that begins at `row`. */
-export function logSumExp(logits: Float32Array, row: number, classes: number): number {
+function logSumExp(logits: Float32Array, row: number, classes: number): number {
   let max = Number.NEGATIVE_INFINITY;
   for (let k = row; k < row + classes; k++) max = Math.max(max, logits[k] as number);
   let sum = 0;

@@ -4,7 +4,8 @@ import type { OpenRun } from "../learn/open-run.ts";
 import type { RunFolder } from "../learn/run-folder.ts";
 import { bestOf } from "./best.ts";
 import { bySplit, bySplitIfAny } from "./by-split.ts";
-import { writeCard } from "./card.ts";
+import { writeCards } from "./card.ts";
+import type { Evaluation } from "./evaluate.ts";
 import { writePredictions } from "./predictions.ts";
 import { writeReport } from "./report.ts";
 import { type Evaluated, evaluateAll } from "./splits.ts";
@@ -23,7 +24,7 @@ export async function finishRun(
   signal: AbortSignal,
   evaluated?: Evaluated,
 ): Promise<Summary> {
-  const { at, student, teacher } = run;
+  const { at, student, teachers } = run;
   const found = evaluated ?? (await evaluateAll(run, config, signal));
   const { splits: own, probes } = found;
   const told = new Map([...own].flatMap(([split, { teacher }]) => (teacher ? [[split, teacher]] : [])));
@@ -36,14 +37,16 @@ export async function finishRun(
     seconds: at.trainingSeconds,
     imagesPerSecond: at.trainingSeconds > 0 ? (at.step * config.batch) / at.trainingSeconds : 0,
     waitingForTeacher: at.trainingSeconds > 0 ? at.waitingSeconds / at.trainingSeconds : 0,
-    teacher: teacher
-      ? {
-          version: teacher.card.version,
-          parameters: teacher.card.parameters,
-          accuracy: bySplit(told, "accuracy"),
-          accuracyTop5: bySplitIfAny(told, "accuracyTop5"),
-        }
-      : null,
+    teacher:
+      teachers.length === 0
+        ? null
+        : {
+            version: teachers.map(({ card }) => card.version).join(" + "),
+            parameters: teachers.reduce((sum, { card }) => sum + card.parameters, 0),
+            accuracy: bySplit(told, "accuracy"),
+            accuracyTop5: bySplitIfAny(told, "accuracyTop5"),
+          },
+    ...(teachers.length > 1 && { teachers: eachTeacher(teachers, own) }),
     student: {
       ...{ parameters, parametersSha256, accuracy: bySplit(own, "accuracy") },
       accuracyTop5: bySplitIfAny(own, "accuracyTop5"),
@@ -59,9 +62,25 @@ export async function finishRun(
     corruptImages: corruptBySplit(run.pool.corrupt()),
   };
   await writeSummary(folder.path, summary);
-  if (teacher) await writeCard(folder.path, teacher.card);
+  const cards = teachers.map(({ card }) => card);
+  if (cards.length > 0) await writeCards(folder.path, cards);
   process.stderr.write(`report: ${await writeReport(folder.path)}\n`);
   return summary;
+}
+
+/** Each of several teachers, with the student's figures beside it. */
+function eachTeacher(teachers: OpenRun["teachers"], splits: Map<string, Evaluation>): Summary["teachers"] {
+  return teachers.map(({ url, card: { version, parameters } }, nth) => {
+    const one = new Map([...splits].map(([split, evaluation]) => [split, evaluation.teachers[nth]!]));
+    return {
+      ...{ url, version, parameters },
+      ...{ accuracy: bySplit(one, "accuracy"), agreement: bySplit(one, "agreement"), kl: bySplit(one, "kl") },
+      euclidean: bySplit(one, "euclidean"),
+      accuracyTop5: bySplitIfAny(one, "accuracyTop5"),
+      agreementTop5: bySplitIfAny(one, "agreementTop5"),
+      cka: bySplitIfAny(one, "cka"),
+    };
+  });
 }
 
 function corruptBySplit(corrupt: CorruptImages): Record<string, number> {

@@ -3,8 +3,9 @@ import { type NpyArray, writeNpz } from "@funmatch/models";
 import type { Evaluation } from "./evaluate.ts";
 
 /**
- * Writes `predictions-<split>.npz`, in data order: `student` [N,K] and `teacher` [N,K] float32 logits (of several
- * teachers those of their ensemble, beside `teacher0` [N,K] and so on, in the config's order), `labels` [N] int32.
+ * Writes `predictions-<split>.npz`, in data order: `student` [N,K] and `teacher` [N,K] float32 logits, `labels` [N]
+ * int32. With several teachers `teacher` is their ensemble (logarithms of the mean probabilities), and `teacher_0`,
+ * `teacher_1`, … are their own.
  * Where a file gives several right labels, they are `answers` [N,M] int32, filled up with -1. A run without a teacher
  * has no `teacher`.
  */
@@ -24,7 +25,7 @@ export async function writePredictions(
   const arrays: Record<string, NpyArray> = { student: logits(student) };
   if (teacher) arrays.teacher = logits(teacher.logits);
   if (teachers.length > 1)
-    for (const [nth, one] of teachers.entries()) arrays[`teacher${nth}`] = logits(one.logits);
+    for (const [nth, one] of teachers.entries()) arrays[`teacher_${nth}`] = logits(one.logits);
   arrays.labels = { dtype: "int32", shape: [labels.length], data: labels };
   if (answers.several)
     arrays.answers = { dtype: "int32", shape: [labels.length, answers.each], data: answers.data };

@@ -11,7 +11,7 @@ export interface Evaluated {
   probes: ProbeResult[];
 }
 
-type Evaluable = Pick<OpenRun, "at" | "classes" | "pool" | "student" | "teacher">;
+type Evaluable = Pick<OpenRun, "at" | "classes" | "pool" | "student" | "teachers">;
 
 /**
  * Evaluates the student, and its teachers beside it, on splits, and counts what the gateway's cache answered.
@@ -21,12 +21,11 @@ export async function evaluateSplits(
   o: { splits: string[]; batch: number; cka?: boolean },
   signal: AbortSignal,
 ): Promise<Evaluated> {
-  const { at, classes, pool, student, teacher } = run;
+  const { at, classes, pool, student, teachers } = run;
   const forward = (images: Uint8Array) => student.call("forward", { images });
   const splits = new Map<string, Evaluation>();
   for (const split of o.splits) {
     const source = pool.sources[split]!;
-    const teachers = teacher ? [teacher] : [];
     const evaluation = await evaluate({ ...o, pool, split, source, classes, forward, teachers, signal });
     at.cacheHits += evaluation.cacheHits;
     at.cacheMisses += evaluation.cacheMisses;

@@ -5,6 +5,12 @@ import { z } from "zod";
 
 const perSplit = z.record(z.string(), z.number());
 
+const oneOfSeveral = z.object({
+  ...{ url: z.string(), version: z.string(), parameters: z.int() },
+  ...{ accuracy: perSplit, agreement: perSplit, kl: perSplit, euclidean: perSplit },
+  ...{ accuracyTop5: perSplit.optional(), agreementTop5: perSplit.optional(), cka: perSplit.optional() },
+});
+
 const probeSchema = z.object({
   ...{ on: z.string(), from: z.string() },
   shots: z.array(z.object({ shots: z.int(), accuracy: z.number(), accuracies: z.array(z.number()) })),
@@ -35,13 +41,15 @@ export const summarySchema = z.object({
   imagesPerSecond: z.number(),
   /** Share of the time that the student stood idle for its teacher. */
   waitingForTeacher: z.number(),
-  /** Null where labels teach. */
+  /** Null where labels teach; of several teachers their ensemble, with all versions and parameters. */
   teacher: z
     .object({
       ...{ version: z.string(), parameters: z.int(), accuracy: perSplit },
       accuracyTop5: perSplit.optional(),
     })
     .nullable(),
+  /** Each of several. */
+  teachers: z.array(oneOfSeveral).optional(),
   student: z.object({
     ...{ parameters: z.int(), accuracy: perSplit, parametersSha256: z.string() },
     accuracyTop5: perSplit.optional(),

@@ -46,6 +46,11 @@ export interface Teacher {
   url: string;
   card: Card;
   limits: Limits;
+  /**
+   * Whether its answers name the digest of what they are for. An Open Inference Protocol server's do not: what it
+   * teaches counts as unverified.
+   */
+  echoesDigest: boolean;
   ask(views: SentViews, call: Call): Promise<Answer>;
   close(): Promise<void>;
 }
@@ -59,6 +64,8 @@ export interface TeacherOptions {
   /** For one request; the service's own limit, if that is less. */
   timeoutMs?: number;
   patience?: Patience;
+  /** Requests at a time, at most. */
+  requests?: number;
   onWait?: OnWait;
   signal?: AbortSignal;
 }
@@ -66,7 +73,6 @@ export interface TeacherOptions {
 const OPENING: Patience = { attempts: 5, firstDelayMs: 500 };
 /** About two to four minutes: a service that is redeployed comes back within. */
 const TRAINING: Patience = { attempts: 9, firstDelayMs: 500 };
-const CONCURRENT_REQUESTS = 64;
 const dtype: ImageDtype = "uint8";
 
 /**
@@ -84,8 +90,9 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
   const onWait = nowAndThen(options.onWait ?? (() => {}));
   const headers = commonHeaders(url, options.key);
   // HTTP/1.1: a connection per request keeps one large upload from holding up another.
-  const pool = new Pool(address.origin, { connections: CONCURRENT_REQUESTS, pipelining: 1, allowH2: false });
-  const inTurn = takeTurns(CONCURRENT_REQUESTS);
+  const requests = options.requests ?? 64;
+  const pool = new Pool(address.origin, { connections: requests, pipelining: 1, allowH2: false });
+  const inTurn = takeTurns(requests);
 
   const get = (path: string) =>
     untilAnswered(
@@ -138,7 +145,7 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
         return { logits: verifiedLogits(reply, expected), version, cache: cacheSaid(reply.headers) };
       });
     };
-    return { url, card, limits, ask, close: () => pool.destroy() };
+    return { url, card, limits, echoesDigest: true, ask, close: () => pool.destroy() };
   } catch (error) {
     await pool.destroy();
     throw error;

@@ -4,20 +4,23 @@ import { join } from "node:path";
 import { readNpz } from "@funmatch/models";
 import { expect, test } from "vitest";
 import { evaluate } from "../../student-trainer/report/evaluate.ts";
+import { ensembleFigures, teacherFigures } from "../../student-trainer/report/figures.ts";
 import { writePredictions } from "../../student-trainer/report/predictions.ts";
 import type { Answer, Call, SentViews, Teacher } from "../../student-trainer/teach/client.ts";
+import { ensembleLogits } from "../../student-trainer/teach/ensemble.ts";
 import { someEvaluation } from "../teach/batches.ts";
 import { smallLogits } from "../teach/small-teacher.ts";
 
-/** A teacher whose gateway has seen every second piece before; `factor` makes another of it. */
-function cachingTeacher(calls: { shape: SentViews["shape"]; call: Call }[], factor = 1): Teacher {
+/** A teacher whose gateway has seen every second piece before. */
+function cachingTeacher(calls: { shape: SentViews["shape"]; call: Call }[]): Teacher {
   const ask = async (views: SentViews, call: Call): Promise<Answer> => {
     calls.push({ shape: views.shape, call });
-    const logits = smallLogits(new Uint8Array(views.data), views.shape[0], 5).map((logit) => logit * factor);
+    const logits = smallLogits(new Uint8Array(views.data), views.shape[0], 5);
     return { logits, version: "v", cache: calls.length % 2 ? "miss" : "hit" };
   };
   const limits = { maxImages: 3, maxBodyBytes: 1 << 20, timeoutMs: 1000 };
-  return { url: "", card: { classes: 5 } as Teacher["card"], limits, ask, close: async () => {} };
+  const card = { classes: 5 } as Teacher["card"];
+  return { url: "", card, limits, echoesDigest: true, ask, close: async () => {} };
 }
 
 const split = {
@@ -69,21 +72,36 @@ test("a split that no batch size divides is evaluated whole, in data order", asy
   expect(calls.every(({ call }) => call.purpose === "eval" && !call.noStore)).toBe(true);
 });
 
-test("several teachers are compared one by one and as their ensemble", async () => {
-  const calls: { shape: SentViews["shape"]; call: Call }[] = [];
-  const teachers = [cachingTeacher(calls), cachingTeacher(calls, -0.5)];
-  const found = await evaluate({ ...split, forward, teachers });
-  expect(found.teachers.map(({ agreement }) => agreement)).toEqual([1, found.teachers[1]!.agreement]);
-  expect(found.teachers[1]!.agreement).toBeLessThan(0.5);
-  expect(found.teacher).not.toBe(found.teachers[0]);
-  expect(found.teacher!.kl).toBeGreaterThan(0);
-  expect(found.teacher!.kl).toBeLessThan(found.teachers[1]!.kl);
-  expect(new Set(calls.map(({ call }) => call.requestId)).size).toBe(calls.length);
+test("of two teachers each has its figures, and what counts is the mean of their probabilities", async () => {
+  const [one, other] = [0, 1].map((turn): Teacher => {
+    const ask = async (views: SentViews): Promise<Answer> => {
+      const logits = smallLogits(new Uint8Array(views.data), views.shape[0], 5);
+      const turned = logits.map((_, i) => logits[Math.floor(i / 5) * 5 + ((i + turn) % 5)]!);
+      return { logits: turned, version: "v", cache: "none" };
+    };
+    return { ...cachingTeacher([]), ask };
+  });
+  const pool = {
+    ...split.pool,
+    evaluation: async (_split: string, start: number, count: number) => {
+      const batch = await someEvaluation(start, count);
+      return { ...batch, teacherViews: [batch.views, batch.views] };
+    },
+  };
+  const found = await evaluate({ ...split, pool, forward, teachers: [one!, other!], cka: true });
+  expect(found.teachers[0]).toMatchObject({ logits: found.student, agreement: 1, accuracy: found.accuracy });
+  expect(found.teachers[0]!.kl).toBeCloseTo(0, 6);
+  expect(found.teachers[0]!.cka).toBeCloseTo(1, 6);
+  expect(found.teachers[1]).toMatchObject(teacherFigures(found.student, found.teachers[1]!.logits, 5));
+  const ensemble = ensembleLogits([found.student, found.teachers[1]!.logits], 5);
+  expect(found.teacher).toMatchObject(ensembleFigures(found.student, ensemble, 5));
 
   const run = await mkdtemp(join(tmpdir(), "predictions-"));
   await writePredictions(run, "test", found);
   const arrays = await readNpz(join(run, "predictions-test.npz"));
-  expect([...arrays.keys()]).toEqual(["student", "teacher", "teacher0", "teacher1", "labels"]);
+  expect([...arrays.keys()]).toEqual(["student", "teacher", "teacher_0", "teacher_1", "labels"]);
+  const probabilities = [...(arrays.get("teacher")!.data as Float32Array).subarray(0, 5)].map(Math.exp);
+  expect(probabilities.reduce((a, b) => a + b)).toBeCloseTo(1, 6);
 });
 
 test("without a teacher there is accuracy alone, and predictions say so", async () => {

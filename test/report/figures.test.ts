@@ -1,8 +1,12 @@
 import { join } from "node:path";
 import { readNpz } from "@funmatch/models";
 import { expect, test } from "vitest";
-import { ensembleLogits } from "../../student-trainer/report/ensemble-logits.ts";
-import { choices, labelFigures, teacherFigures } from "../../student-trainer/report/figures.ts";
+import {
+  choices,
+  ensembleFigures,
+  labelFigures,
+  teacherFigures,
+} from "../../student-trainer/report/figures.ts";
 
 const golden = new URL("../golden/", import.meta.url).pathname;
 const own = (...labels: number[]) => ({ data: Int32Array.from(labels), each: 1 });
@@ -59,21 +63,23 @@ test("of equal logits the first classes are chosen first", () => {
   expect(labelFigures(zero, own(5), 8)).toEqual({ accuracy: 0, accuracyTop5: 0 });
 });
 
-test("an ensemble's softmax is the mean of its teachers', its level theirs", () => {
-  const teachers = [Float32Array.of(1, 2, 4, /**/ 500, -500, 0), Float32Array.of(5, 3, 1, /**/ -500, 500, 0)];
-  const softmax = (logits: number[]) => {
-    const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
-    return powers.map((power) => power / powers.reduce((a, b) => a + b));
+test("from an ensemble, which has log-probabilities alone, the distance does not see a shift of the logits", () => {
+  const student = Float32Array.of(1, 2, 4, /**/ 0, 0, 9);
+  const half = Float32Array.of(0.5, 0.25, 0.25, /**/ 0.2, 0.3, 0.5).map(Math.log);
+  const found = ensembleFigures(student, half, 3);
+  const shifted = ensembleFigures(
+    student.map((logit) => logit + 100),
+    half,
+    3,
+  );
+  expect(shifted.euclidean).toBeCloseTo(found.euclidean, 4);
+  const { euclidean, ...rest } = teacherFigures(student, half, 3);
+  expect(found).toMatchObject(rest);
+  const distance = (row: number[], told: number[]) => {
+    const norm = Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    return Math.hypot(...row.map((logit, k) => logit - norm - Math.log(told[k]!)));
   };
-  const found = ensembleLogits(teachers, 3);
-  for (const row of [0, 3]) {
-    const [a, b] = teachers.map((logits) => softmax([...logits.subarray(row, row + 3)]));
-    const wanted = a!.map((p, k) => (p + b![k]!) / 2);
-    const mean = softmax([...found.subarray(row, row + 3)]);
-    for (const [k, p] of mean.entries()) expect(p).toBeCloseTo(wanted[k]!, 6);
-  }
-  expect(found.subarray(0, 3).reduce((a, b) => a + b)).toBeCloseTo((7 + 9) / 2, 5);
-  const alike = ensembleLogits([teachers[0]!, teachers[0]!], 3);
-  for (const k of [0, 1, 2]) expect(alike[k]!).toBeCloseTo(teachers[0]![k]!, 5);
-  expect(alike.every(Number.isFinite)).toBe(true);
+  const wanted = (distance([1, 2, 4], [0.5, 0.25, 0.25]) + distance([0, 0, 9], [0.2, 0.3, 0.5])) / 2;
+  expect(found.euclidean).toBeCloseTo(wanted, 5);
+  expect(euclidean).not.toBeCloseTo(wanted, 1);
 });
