@@ -1,8 +1,6 @@
 import type { TeacherEvaluation } from "./evaluate.ts";
 import type { LabelFigures, TeacherFigures } from "./figures.ts";
-
-/** A figure by the name of the split that it is of; splits without it are left out. */
-export type BySplit = Record<string, number>;
+import type { BySplit } from "./summary.ts";
 
 /** Those figures that a student, a teacher or both have on a split. */
 export type Figures = Partial<LabelFigures & TeacherFigures & Pick<TeacherEvaluation, "cka">>;

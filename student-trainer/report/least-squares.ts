@@ -1,5 +1,6 @@
 import { CholeskyDecomposition, Matrix } from "ml-matrix";
-import type { Features } from "./cka.ts";
+import { type Features, rowsOf } from "./cka.ts";
+import { products, type Rows, transposed } from "./products.ts";
 
 /** Large, so that the bias is hardly regularised. */
 const BIAS = 100;
@@ -26,23 +27,29 @@ export function fitProbe(
 ): LinearProbe {
   const scale = scaleOf(features);
   const x = withBias(features, scale);
-  const y = new Matrix(labels.length, classes).fill(-1);
-  for (let i = 0; i < labels.length; i++) y.set(i, labels[i]!, 1);
-  // Of both forms the one with the smaller system: they are equal.
+  const byFeature = transposed(x);
+  const targets: Rows = Array.from({ length: classes }, (_, k) =>
+    Float64Array.from({ length: x.length }, (_, i) => (labels[i] === k ? 1 : -1)),
+  );
+  // Weights of each class. Of the two forms the one with the smaller system: they are equal.
   const weights =
-    x.rows >= x.columns
-      ? solved(x.transpose().mmul(x), l2, x.transpose().mmul(y))
-      : x.transpose().mmul(solved(x.mmul(x.transpose()), l2, y));
+    x.length >= byFeature.length
+      ? solved(products(byFeature, byFeature), l2, products(targets, byFeature))
+      : products(solved(products(x, x), l2, targets), byFeature);
   return {
     choices(tested) {
-      const scores = withBias(tested, scale).mmul(weights);
-      return Int32Array.from({ length: scores.rows }, (_, i) => scores.maxRowIndex(i)[1]!);
+      const scores = products(withBias(tested, scale), weights);
+      return Int32Array.from(scores, (row) => row.indexOf(row.reduce((a, b) => Math.max(a, b))));
     },
   };
 }
 
-function solved(square: Matrix, l2: number, right: Matrix): Matrix {
-  return new CholeskyDecomposition(square.add(Matrix.eye(square.rows).mul(l2))).solve(right);
+/** (square + l2 I)⁻¹ applied to each row of `right`. */
+function solved(square: Rows, l2: number, right: Rows): Rows {
+  for (const [i, row] of square.entries()) row[i]! += l2;
+  const matrix = (rows: Rows) => Matrix.checkMatrix(rows.map((row) => Array.from(row)));
+  const solution = new CholeskyDecomposition(matrix(square)).solve(matrix(transposed(right)));
+  return transposed(Array.from({ length: solution.rows }, (_, i) => Float64Array.from(solution.getRow(i))));
 }
 
 interface Scale {
@@ -59,11 +66,10 @@ function scaleOf({ data, width }: Features): Scale {
   return { mean, deviation: variance.map((one) => Math.sqrt(one) + 1e-5) };
 }
 
-function withBias({ data, width }: Features, { mean, deviation }: Scale): Matrix {
-  const x = new Matrix(data.length / width, width + 1);
-  for (let i = 0; i < x.rows; i++) {
-    for (let c = 0; c < width; c++) x.set(i, c, (data[i * width + c]! - mean[c]!) / deviation[c]!);
-    x.set(i, width, BIAS);
-  }
-  return x;
+function withBias(features: Features, { mean, deviation }: Scale): Rows {
+  return rowsOf(features).map((row) => {
+    const scaled = new Float64Array(row.length + 1).fill(BIAS);
+    scaled.set(row.map((value, c) => (value - mean[c]!) / deviation[c]!));
+    return scaled;
+  });
 }

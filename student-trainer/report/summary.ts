@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const perSplit = z.record(z.string(), z.number());
+/** A figure by the name of the split that it is of; splits without it are left out. */
+export type BySplit = z.output<typeof perSplit>;
 
 const oneOfSeveral = z.object({
   ...{ url: z.string(), version: z.string(), parameters: z.int() },
