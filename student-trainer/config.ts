@@ -3,8 +3,8 @@ import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
-import { teacherAddress } from "./teach/address.ts";
 import { DESIGNS, type DesignName } from "./teach/designs.ts";
+import { checkTeacherSpec, teacherSchema } from "./teachers.ts";
 
 const count = z.int().positive();
 
@@ -25,21 +25,6 @@ const source = z.union([
   z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
   z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
-
-const teacher = z.strictObject({
-  url: z.string(),
-  key: z.string().optional(),
-  version: z
-    .string()
-    .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256:<64 hex digits>")
-    .optional(),
-  /** Side of the views that it is asked for: the student's crop, flip and mixup at another resolution; absent: the student's. */
-  resolution: z.int().min(8).max(1024).optional(),
-  /** Images in one request to it; absent: the run's chunk. */
-  chunk: count.optional(),
-  /** Requests to it at a time, at most. */
-  requests: z.int().min(1).max(256).default(64),
-});
 
 /** What every student has. */
 const anyStudent = {
@@ -90,7 +75,7 @@ export const trainSchema = z.strictObject({
     /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
     maxCorrupt: z.number().min(0).lt(1).default(0.01),
   }),
-  teachers: z.array(teacher).max(8).default([]),
+  teachers: z.array(teacherSchema).max(8).default([]),
   /** How several teachers teach: the sum of the distances from each (absent), or the distance from the mean of their probabilities. */
   combine: z.enum(["sum", "mean"]).optional(),
   design: z.enum(Object.keys(DESIGNS) as DesignName[]),
@@ -172,6 +157,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
     if ("fashion" in split && split.path) split.path = place(split.path);
   }
   if (config.student.init) config.student.init = place(config.student.init);
+  for (const teacher of config.teachers) if ("file" in teacher) teacher.file = place(teacher.file);
   config.run = place(config.run);
   if (config.design === "fix/ic_ens") config.ensemble ??= 1024;
   checkTogether(config, path);
@@ -197,7 +183,7 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
   if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
     fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
-  for (const { url } of config.teachers) teacherAddress(url);
+  for (const teacher of config.teachers) checkTeacherSpec(teacher);
   const { student } = config;
   if (student.model === "vit" && student.patch > student.resolution)
     fail(`student.patch is ${student.patch} pixels, but student.resolution only ${student.resolution}`);

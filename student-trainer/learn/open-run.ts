@@ -7,7 +7,7 @@ import type { Teacher } from "../teach/client.ts";
 import { DESIGNS, type Design } from "../teach/designs.ts";
 import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
-import { classesOf, openTeachersOf, settleChunks } from "./open-teachers.ts";
+import { classesOf, type Opening, openTeachersOf, settleChunks } from "./open-teachers.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import { type Student, startStudent } from "./student.ts";
@@ -34,11 +34,7 @@ export interface OpenRun extends AsyncDisposable {
  *
  * @throws UserError, TeacherError
  */
-export async function openRun(
-  folder: RunFolder,
-  config: TrainConfig,
-  o: { signal: AbortSignal; say: (line: string) => void },
-): Promise<OpenRun> {
+export async function openRun(folder: RunFolder, config: TrainConfig, o: Opening): Promise<OpenRun> {
   await using opened = new AsyncDisposableStack();
   const design: Design = DESIGNS[config.design];
   const found = await readNewestCheckpoint(folder.checkpoints, o.say);
