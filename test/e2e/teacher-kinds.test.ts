@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -8,6 +8,7 @@ import { pythonServer } from "./python.ts";
 import { startFunmatch, temporaryFolder, writeRunConfig, writeTeacherWeights } from "./services.ts";
 
 const STEPS = 4;
+const LONGER = { length: { steps: 8 }, checkpoint: { everySteps: 2, keep: 9 } };
 const folder = temporaryFolder("kinds");
 let server: Awaited<ReturnType<typeof pythonServer>>;
 
@@ -55,26 +56,27 @@ const ledgerOf = (run: string) =>
     .filter(({ step }) => step > 0);
 
 test("a file in the same process teaches: verified, audited; another file only if accepted, as the ledger tells", async () => {
-  const config = runConfig("file", { teachers: [file("one.npz")] });
-  await funmatch("train", config);
-  expect(summaryOf("file")).toMatchObject({ steps: STEPS, verifiedSteps: STEPS });
+  await funmatch("train", runConfig("file", { ...LONGER, teachers: [file("one.npz")] }));
+  expect(summaryOf("file")).toMatchObject({ steps: 8, verifiedSteps: 8 });
   const audit = await funmatch("audit", join(folder, "file"));
   expect(audit).toMatch(/same bytes +passed/);
-  expect(audit).toMatch(/answers +passed +4 steps, asked about again, got the same logits bit for bit/);
+  expect(audit).toMatch(/answers +passed +8 steps, asked about again, got the same logits bit for bit/);
 
-  const longer = runConfig("file", { teachers: [file("two.npz")] });
-  const resolved = join(folder, "file", "config.yaml");
-  writeFileSync(resolved, readFileSync(resolved, "utf8").replace(`steps: ${STEPS}`, "steps: 8"));
-  const args = ["train", longer, "--set", "length.steps=8"];
+  // As if it had been killed after step 4, and the teacher replaced.
+  const checkpoints = join(folder, "file", "checkpoints");
+  for (const name of readdirSync(checkpoints).slice(2)) rmSync(join(checkpoints, name), { recursive: true });
+  const args = ["train", runConfig("file", { ...LONGER, teachers: [file("two.npz")] })];
   const refused = await startFunmatch(args).finished;
   expect(refused.code).toBe(2);
   expect(refused.output).toMatch(/two\.npz serves sha256:.*, but this run began with .*--accept-teacher/);
-  expect(await funmatch(...args, "--accept-teacher")).toMatch(/two\.npz is sha256:.* from here on, as accepted/);
+  expect(await funmatch(...args, "--accept-teacher")).toMatch(
+    /two\.npz is sha256:.* from here on, as accepted/,
+  );
   const lines = ledgerOf("file");
   const versions = lines.map((line) => recordsOf(line)[0]!.teacherVersion);
   expect(new Set(versions).size).toBe(2);
   expect(lines.map(({ replaces }) => replaces)).toEqual(
-    Array.from({ length: 8 }, (_, i) => (i === STEPS ? versions[0] : undefined)),
+    Array.from({ length: 8 }, (_, i) => (i === 4 ? versions[0] : undefined)),
   );
   // Without the word it goes on with the new one, which is the run's from now on.
   await funmatch(...args);
@@ -90,11 +92,15 @@ test("an OIP server teaches, unverified: summary, ledger, report and audit say s
   expect(summary.unverified).toMatch(/Open Inference Protocol/);
   for (const line of ledgerOf("oip"))
     expect(recordsOf(line)).toMatchObject([{ teacherVersion: "oip:mean:1", verified: false }]);
-  expect(readFileSync(join(folder, "oip", "report.html"), "utf8")).toContain("no digest of what they are for");
+  expect(readFileSync(join(folder, "oip", "report.html"), "utf8")).toContain(
+    "no digest of what they are for",
+  );
   const audit = await funmatch("audit", join(folder, "oip"));
   expect(audit).toMatch(/same bytes +open .*all 4 steps are unverified/);
   expect(audit).toMatch(/answers +passed/);
-  expect(audit).toMatch(/one teacher +passed .*oip:mean:1.*a name, which does not prove the same weights/);
+  expect(audit).toMatch(
+    /one teacher +passed .*oip:mean:1.*that is a name, which does not prove the same weights/,
+  );
 }, 90_000);
 
 test("a file and an OIP server together: one is verified, the step is not", async () => {

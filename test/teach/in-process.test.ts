@@ -93,7 +93,7 @@ test.each(kinds)(
     expect(logits.length).toBe(10);
     expect(logits.every(Number.isFinite)).toBe(true);
     const trained = Object.entries(weights).filter(([name]) => !/\/(mean|variance)$/.test(name));
-  const parameters = trained.reduce((sum, [, { values }]) => sum + values.length, 0);
+    const parameters = trained.reduce((sum, [, { values }]) => sum + values.length, 0);
     expect(teacher.card).toMatchObject({ classes: 5, parameters, runtime: { architecture: config.kind } });
   },
   60_000,

@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { captureStep, loadEngine } from "@funmatch/engine";
-import { isStatistic, loadAnyNetwork, networkOf, npzTeacherVersion, parameterCount, valueRange } from "@funmatch/models";
+import {
+  isStatistic,
+  loadAnyNetwork,
+  networkOf,
+  npzTeacherVersion,
+  parameterCount,
+  valueRange,
+} from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import type * as tf from "@tensorflow/tfjs-core";
 
