@@ -29,11 +29,15 @@ program
     (set: string, before: string[]) => [...before, set],
     [],
   )
+  .option(
+    "--accept-teacher",
+    "go on with another version of a teacher than the run began with; the ledger tells from which step on",
+  )
   .description("train a student; an interrupted run goes on where it stopped")
-  .action(async (path: string, options: { set: string[] }) => {
+  .action(async (path: string, options: { set: string[]; acceptTeacher?: boolean }) => {
     const config = readTrainConfig(path, options.set);
     const { train } = await import("./learn/train.ts");
-    await train(config, { signal: interrupt() });
+    await train(config, { signal: interrupt(), acceptTeacher: options.acceptTeacher });
   });
 
 program

@@ -4,8 +4,8 @@ import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
 import { evaluateSchema, faultOfEvaluation } from "./evaluation-config.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
-import { teacherAddress } from "./teach/address.ts";
 import { DESIGNS, type DesignName } from "./teach/designs.ts";
+import { checkTeacherSpec, teacherSchema } from "./teachers.ts";
 
 const count = z.int().positive();
 
@@ -15,41 +15,20 @@ const range = (least: number, most: number) =>
     .tuple([z.number().gt(least).max(most), z.number().gt(least).max(most)])
     .refine(([low, high]) => low <= high, "expected [low, high]");
 
-/** What every source can have. */
-const anySource = {
-  /** A part of the images, such as "[:90%]". */
-  split: z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional(),
-  /** A JSON file of several labels an image, such as ImageNet-ReaL's; for evaluation. */
-  labels: z.string().optional(),
-};
+/** A part of the images, such as "[:90%]". */
+const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional();
 const mixupP = z.number().min(0).max(10);
 
 const source = z.union([
-  z.strictObject({ folder: z.string(), ...anySource }),
+  z.strictObject({ folder: z.string(), split }),
   /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
-  z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), ...anySource }),
-  z.strictObject({ shards: z.string(), classes: z.string().optional(), ...anySource }),
-  z.strictObject({
-    fashion: z.enum(["train", "validation", "test"]),
-    path: z.string().optional(),
-    ...anySource,
-  }),
+  z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
+  z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
+  z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
 
-const teacher = z.strictObject({
-  url: z.string(),
-  key: z.string().optional(),
-  version: z
-    .string()
-    .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256:<64 hex digits>")
-    .optional(),
-  /** Side of the views that it is asked for: the student's crop, flip and mixup at another resolution; absent: the student's. */
-  resolution: z.int().min(8).max(1024).optional(),
-  /** Images in one request to it; absent: the run's chunk. */
-  chunk: count.optional(),
-  /** Requests to it at a time, at most. */
-  requests: z.int().min(1).max(256).default(64),
-});
+/** Evaluation may be by several labels an image, as ImageNet-ReaL's, from a JSON file. */
+const evaluated = z.union(source.options.map((one) => one.extend({ labels: z.string().optional() })));
 
 /** What every student has. */
 const anyStudent = {
@@ -96,14 +75,14 @@ export const trainSchema = z.strictObject({
   data: z
     .object({
       train: source,
-      validation: source.optional(),
-      test: source.optional(),
+      validation: evaluated.optional(),
+      test: evaluated.optional(),
       /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
       maxCorrupt: z.number().min(0).lt(1).default(0.01),
     })
     /** Other splits to evaluate on, by names of the user's choice. */
-    .catchall(source),
-  teachers: z.array(teacher).max(8).default([]),
+    .catchall(evaluated),
+  teachers: z.array(teacherSchema).max(8).default([]),
   /** How several teachers teach: the sum of the distances from each (absent), or the distance from the mean of their probabilities. */
   combine: z.enum(["sum", "mean"]).optional(),
   design: z.enum(Object.keys(DESIGNS) as DesignName[]),
@@ -154,7 +133,7 @@ const EITHER = [
   ),
 ];
 
-type SourceConfig = z.output<typeof source>;
+type SourceConfig = z.output<typeof evaluated>;
 /** A run, as validated; all paths absolute. */
 export type TrainConfig = z.output<typeof trainSchema>;
 
@@ -181,6 +160,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
     if ("fashion" in split && split.path) split.path = place(split.path);
   }
   if (config.student.init) config.student.init = place(config.student.init);
+  for (const teacher of config.teachers) if ("file" in teacher) teacher.file = place(teacher.file);
   config.run = place(config.run);
   if (config.design === "fix/ic_ens") config.ensemble ??= 1024;
   checkTogether(config, path);
@@ -206,7 +186,7 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
   if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
     fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
-  for (const { url } of config.teachers) teacherAddress(url);
+  for (const teacher of config.teachers) checkTeacherSpec(teacher);
   const { student } = config;
   if (student.model === "vit" && student.patch > student.resolution)
     fail(`student.patch is ${student.patch} pixels, but student.resolution only ${student.resolution}`);
@@ -224,8 +204,6 @@ function checkSplits({ data, evaluate, teachers }: TrainConfig, fail: (message: 
   const splits = Object.keys(splitsOf(data));
   const odd = splits.find((name) => !SPLIT_NAME.test(name));
   if (odd !== undefined) fail(`data."${odd}": a split's name has letters, digits, ".", "-" and "_" alone`);
-  if (data.train.labels)
-    fail("data.train.labels: several labels are for evaluation; training takes the images' own");
   const fault = faultOfEvaluation(evaluate, splits, teachers.length > 0);
   if (fault !== undefined) fail(fault);
 }

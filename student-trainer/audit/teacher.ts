@@ -26,10 +26,16 @@ function checkTeacher(name: string, [first, ...others]: TaughtFrom[], now: Teach
   if (served && served !== last.version)
     findings.push(`served now is ${served}, the run was taught by ${last.version}`);
   const accepted = changes.map(({ said }) => `, ${said}, as was accepted`).join("");
-  const still = served ? "which is still served" : `whether it is still served is open: ${now}`;
+  const named = NAMES_ONLY.test(last.version)
+    ? "; that is a name, which does not prove the same weights"
+    : "";
+  const still = served ? `which is still served${named}` : `whether it is still served is open: ${now}`;
   if (accepted) return checkOf(name, findings, `taught by ${first.version}${accepted}; ${still}`);
   return checkOf(name, findings, `every step was taught by ${first.version}, ${still}`);
 }
+
+/** The versions of Open Inference Protocol servers. */
+const NAMES_ONLY = /^oip:/;
 
 /** Whether every step was answered online for the very bytes that the student trained on. */
 export function checkVerified(

@@ -8,7 +8,7 @@ import { DESIGNS, type Design } from "../teach/designs.ts";
 import { checkEvaluation } from "./check-evaluation.ts";
 import { type Checkpoint, readCheckpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
-import { classesOf, openTeachersOf, settleChunks } from "./open-teachers.ts";
+import { classesOf, type Opening, openTeachersOf, settleChunks } from "./open-teachers.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import { type Student, startStudent } from "./student.ts";
@@ -39,7 +39,7 @@ export interface OpenRun extends AsyncDisposable {
 export async function openRun(
   folder: RunFolder,
   config: TrainConfig,
-  o: { signal: AbortSignal; say: (line: string) => void; checkpoint?: "best" | number },
+  o: Opening & { checkpoint?: "best" | number },
 ): Promise<OpenRun> {
   await using opened = new AsyncDisposableStack();
   const design: Design = DESIGNS[config.design];

@@ -2,8 +2,21 @@ import { secret, UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { largestChunk } from "../teach/chunks.ts";
 import { openTeacher, type Teacher } from "../teach/client.ts";
+import { openInProcessTeacher } from "../teach/in-process/client.ts";
+import { isOip } from "../teach/oip/address.ts";
+import { openOipTeacher } from "../teach/oip/client.ts";
+import { oipSchema, type TeacherSpec } from "../teachers.ts";
 import { type RunFolder, writeConfig } from "./run-folder.ts";
 import { teacherResolution } from "./teacher-views.ts";
+import { budgetThreads } from "./thread-budget.ts";
+
+/** How teachers are opened. */
+export interface Opening {
+  signal: AbortSignal;
+  say: (line: string) => void;
+  /** Whether a run may go on with other versions than those that it began with. */
+  acceptTeacher?: boolean;
+}
 
 /**
  * The teachers that a config names, in its order.
@@ -14,22 +27,42 @@ import { teacherResolution } from "./teacher-views.ts";
 export async function openTeachersOf(
   config: TrainConfig,
   began: string[] | undefined,
-  o: { signal: AbortSignal; say: (line: string) => void },
+  o: Opening,
 ): Promise<Teacher[]> {
   await using opened = new AsyncDisposableStack();
   const teachers: Teacher[] = [];
   for (const [i, spec] of config.teachers.entries()) {
-    const key = spec.key === undefined ? undefined : secret(spec.key);
-    const pinnedVersion = began?.[i] ?? spec.version;
-    const teacher = await openTeacher({
-      ...{ url: spec.url, key, pinnedVersion, requests: spec.requests },
-      ...{ onWait: o.say, signal: o.signal },
-    });
+    const before = began?.[i];
+    const pinnedVersion = (o.acceptTeacher ? undefined : before) ?? spec.version;
+    const teacher = await openTeacherOf(spec, config, pinnedVersion, o);
     opened.defer(() => teacher.close());
     teachers.push(teacher);
+    const { version } = teacher.card;
+    if (before !== undefined && before !== version)
+      o.say(`${teacher.url} is ${version} from here on, as accepted; before it was ${before}`);
   }
   opened.move();
   return teachers;
+}
+
+function openTeacherOf(
+  spec: TeacherSpec,
+  config: TrainConfig,
+  pinnedVersion: string | undefined,
+  o: Opening,
+): Promise<Teacher> {
+  const resolution = teacherResolution(spec, config);
+  if ("file" in spec) {
+    budgetThreads(config);
+    const { file: path, valueRange, chunk = config.chunk } = spec;
+    const images = chunk ?? Math.max(config.batch, config.evaluate.batch);
+    return openInProcessTeacher({ path, resolution, valueRange, images, pinnedVersion });
+  }
+  const { url, requests } = spec;
+  const key = spec.key === undefined ? undefined : secret(spec.key);
+  const options = { url, key, pinnedVersion, requests, onWait: o.say, signal: o.signal };
+  if (!isOip(url)) return openTeacher(options);
+  return openOipTeacher({ ...options, resolution, hints: oipSchema.parse(spec.oip ?? {}) });
 }
 
 /** The number of classes, which must be each teacher's and the data's. */

@@ -82,14 +82,17 @@ function boundBy(config: Record<string, unknown>): Record<string, unknown> {
   const { resize } = config.evaluate as TrainConfig["evaluate"];
   const bound = Object.entries(config).filter(([key]) => !FREE.has(key));
   const teachers = config.teachers as TrainConfig["teachers"] | undefined;
-  const sides = teachers?.map(({ resolution }) => resolution);
-  const chunks = teachers?.some(({ chunk }) => chunk) ? teachers.map(({ chunk }) => chunk) : undefined;
   return {
     ...Object.fromEntries(bound),
     "evaluate.resize": resize,
-    "teachers.resolution": sides,
-    "teachers.chunk": chunks,
+    "teachers.resolution": teachers?.map(({ resolution }) => resolution),
+    "teachers.chunk": ifAny(teachers?.map(({ chunk }) => chunk)),
+    "teachers.oip": ifAny(teachers?.map((teacher) => ("oip" in teacher ? teacher.oip : undefined))),
   };
+}
+
+function ifAny<T>(values: (T | undefined)[] | undefined): (T | undefined)[] | undefined {
+  return values?.some((value) => value !== undefined) ? values : undefined;
 }
 
 async function readMapping(path: string): Promise<Record<string, unknown>> {
@@ -102,9 +105,11 @@ async function readMapping(path: string): Promise<Record<string, unknown>> {
 
 /** Keys given as text rather than `env:NAME` are not written down. */
 function withoutSecrets(config: TrainConfig): TrainConfig {
-  const teachers = config.teachers.map(({ key, ...teacher }) =>
-    key?.startsWith("env:") ? { ...teacher, key } : teacher,
-  );
+  const teachers = config.teachers.map((teacher) => {
+    if ("file" in teacher || teacher.key?.startsWith("env:")) return teacher;
+    const { key: _, ...others } = teacher;
+    return others;
+  });
   return JSON.parse(JSON.stringify({ ...config, teachers })) as TrainConfig;
 }
 

@@ -20,18 +20,24 @@ import { sideBySide } from "./several-teachers.ts";
 import type { StepResult } from "./student-worker.ts";
 import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
 
+export interface TrainOptions {
+  signal: AbortSignal;
+  /** Lets a run go on with another version of a teacher than it began with; its ledger tells from which step on. */
+  acceptTeacher?: boolean;
+}
+
 /**
  * Trains a student as the config says, or goes on with the run that is in its folder.
  *
- * @param signal ends the run after the step it is in, with a checkpoint
+ * @param o.signal ends the run after the step it is in, with a checkpoint
  * @returns the summary, or undefined when the run was interrupted
  * @throws UserError for what a user can mend, TeacherError for an answer that must not be learned from;
  *   the steps before are in a checkpoint then
  */
-export async function train(config: TrainConfig, o: { signal: AbortSignal }): Promise<Summary | undefined> {
+export async function train(config: TrainConfig, o: TrainOptions): Promise<Summary | undefined> {
   const folder = await openRunFolder(config);
   try {
-    return await trainIn(folder, config, o.signal);
+    return await trainIn(folder, config, o);
   } catch (error) {
     if (!o.signal.aborted || error !== o.signal.reason) throw error;
     process.stderr.write("interrupted between two steps; the same command goes on from there\n");
@@ -44,12 +50,12 @@ export async function train(config: TrainConfig, o: { signal: AbortSignal }): Pr
 async function trainIn(
   folder: RunFolder,
   config: TrainConfig,
-  signal: AbortSignal,
+  { signal, acceptTeacher }: TrainOptions,
 ): Promise<Summary | undefined> {
   await using ended = new AsyncDisposableStack();
   const progress = startProgress();
   ended.defer(() => progress.end());
-  await using run = await openRun(folder, config, { signal, say: progress.note });
+  await using run = await openRun(folder, config, { signal, acceptTeacher, say: progress.note });
   const { at, total, pool, student, classes, data } = run;
   const teachers = lecturersOf(run.teachers, config);
   const teach = await openTeaching({
@@ -73,7 +79,6 @@ async function trainIn(
   const save = async () => {
     at.metricsBytes = await metrics.flush();
     at.ledgerBytes = await ledger.flush();
-    at.teacherVersions = run.teachers.map(({ card }) => card.version);
     at.corrupt = pool.corrupt();
     at.order.examplesSeen = at.step * config.batch;
     const saveState = (path: string) => student.call("save", { path });
@@ -122,8 +127,10 @@ async function trainIn(
 
       const stepSeconds = (performance.now() - wantedAt) / 1000;
       const described = isDescribed(config, step, total) ? await student.call("describe", {}) : undefined;
-      const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256);
+      const replaced = replacedBy(lesson, at.teacherVersions);
+      const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256, replaced);
       ledger.write(line);
+      at.teacherVersions = lesson.taught.map(({ version }) => version);
       at.step = step;
       inStep = false;
       at.ledgerChain = line.chain;
@@ -168,6 +175,11 @@ function lecturersOf(teachers: OpenRun["teachers"], config: TrainConfig): Lectur
     const chunk = spec.chunk ?? config.chunk ?? config.batch;
     return { teacher, chunk, fixedView: fixedViewOf(spec, config) };
   });
+}
+
+/** The versions that taught before, where a lesson is taught by others. */
+function replacedBy({ taught }: Lesson, before: string[] = []): (string | undefined)[] {
+  return taught.map(({ version }, i) => (before[i] === version ? undefined : before[i]));
 }
 
 function targetsOf({ batch, taught }: Lesson, classes: number): Float32Array {

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Card, cardSchema } from "@funmatch/wire";
+import { anyCardSchema, type Card } from "@funmatch/wire";
 
 const nameIn = (run: string) => join(run, "teacher.json");
 
@@ -12,5 +12,5 @@ export async function writeCards(run: string, cards: Card[]): Promise<void> {
 /** The cards that were kept; none if there are none. */
 export async function readCards(run: string): Promise<Card[]> {
   const text = await readFile(nameIn(run), "utf8").catch(() => "[]");
-  return [JSON.parse(text)].flat().flatMap((card) => cardSchema.safeParse(card).data ?? []);
+  return [JSON.parse(text)].flat().flatMap((card) => anyCardSchema.safeParse(card).data ?? []);
 }

@@ -34,6 +34,7 @@ export async function finishRun(
   const summary: Summary = {
     steps: at.step,
     verifiedSteps: at.verifiedSteps,
+    unverified: whyUnverified(teachers),
     seconds: at.trainingSeconds,
     imagesPerSecond: at.trainingSeconds > 0 ? (at.step * config.batch) / at.trainingSeconds : 0,
     waitingForTeacher: at.trainingSeconds > 0 ? at.waitingSeconds / at.trainingSeconds : 0,
@@ -66,6 +67,12 @@ export async function finishRun(
   if (cards.length > 0) await writeCards(folder.path, cards);
   process.stderr.write(`report: ${await writeReport(folder.path)}\n`);
   return summary;
+}
+
+function whyUnverified(teachers: OpenRun["teachers"]): string | undefined {
+  const silent = teachers.filter(({ echoesDigest }) => !echoesDigest).map(({ url }) => url);
+  if (silent.length === 0) return undefined;
+  return `answers of ${silent.join(", ")} (Open Inference Protocol) carry no digest of what they are for`;
 }
 
 /** Each of several teachers, with the student's figures beside it. */

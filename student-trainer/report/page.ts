@@ -167,7 +167,7 @@ function summaryFacts(summary: Summary): [string, string][] {
   const { teacher, student, cache } = summary;
   return [
     ["steps", counted(summary.steps)],
-    ["verified steps", counted(summary.verifiedSteps)],
+    ["verified steps", [counted(summary.verifiedSteps), summary.unverified].filter(Boolean).join(": ")],
     ["time", duration(summary.seconds)],
     ["images per second", compact(summary.imagesPerSecond)],
     ["waiting for the teacher", percent(summary.waitingForTeacher)],

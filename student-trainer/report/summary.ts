@@ -39,6 +39,8 @@ export const summarySchema = z.object({
   steps: z.int(),
   /** Steps whose logits the teacher gave for the very bytes that its design has for it: those trained on, but for ind/*. */
   verifiedSteps: z.int(),
+  /** Why no step can be verified, where a teacher's answers do not say what they are for. */
+  unverified: z.string().optional(),
   seconds: z.number(),
   imagesPerSecond: z.number(),
   /** Share of the time that the student stood idle for its teacher. */

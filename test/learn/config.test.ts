@@ -134,7 +134,7 @@ test.each([
   ["evaluate.best.split=test", "evaluate.best.split: what is chosen by test images says nothing"],
   ["evaluate.probes=[{ on: test }]", 'evaluate.probes.0.on: "test" is not under data'],
   ["evaluate.probes=[{ on: train }]", "evaluate.probes.0: shots are drawn from other images"],
-  ["data.train.labels=real.json", "data.train.labels: several labels are for evaluation"],
+  ["data.train.labels=real.json", 'unknown key "data.train.labels"'],
   ["data.real.fodler=photos/real", 'unknown key "data.real.fodler": did you mean "folder"?'],
   ["data.a/b.folder=photos/real", `data."a/b": a split's name has letters, digits`],
 ])("%s is refused with: %s", (set, message) => {
