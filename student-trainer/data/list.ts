@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { UserError } from "@funmatch/config";
 import { collectClasses } from "./classes.ts";
 import { type Names, nameAt, nameColumn } from "./columns.ts";
-import { isPictureName, readPicture } from "./picture-file.ts";
+import { filesSource, isPictureName } from "./picture-file.ts";
 import type { Source } from "./source.ts";
 
 /** The images of a folder that a list file names. */
@@ -82,14 +82,5 @@ async function* linesOf(list: string): AsyncGenerator<{ number: number; path: st
 
 /** The images of an indexed list. */
 export function listSource({ root, list, labels, names, classes, digest }: ListIndex): Source {
-  const pathOf = (i: number) => join(root, nameAt(names, i));
-  return {
-    name: list,
-    labels,
-    size: classes.length,
-    digest,
-    label: (i) => classes[i]!,
-    nameOf: pathOf,
-    read: (i) => readPicture(pathOf(i)),
-  };
+  return filesSource({ name: list, labels, classes, digest, pathOf: (i) => join(root, nameAt(names, i)) });
 }
