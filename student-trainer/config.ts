@@ -23,6 +23,14 @@ const source = z.union([
   /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
   z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
   z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
+  /** `image`, `label`: names of columns. */
+  z.strictObject({
+    parquet: z.string(),
+    image: z.string().optional(),
+    label: z.string().optional(),
+    classes: z.string().optional(),
+    split,
+  }),
   z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
 
@@ -139,7 +147,7 @@ const EITHER = [
   ["length.epochs", "length.steps"],
   ["student.depth", "student.blocks"],
   ...["train", "validation", "test"].map((split) =>
-    ["folder", "shards", "fashion"].map((kind) => `data.${split}.${kind}`),
+    ["folder", "shards", "parquet", "fashion"].map((kind) => `data.${split}.${kind}`),
   ),
 ];
 
@@ -161,6 +169,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
     if (!split) continue;
     if ("folder" in split) split.folder = place(split.folder);
     if ("shards" in split) split.shards = place(split.shards);
+    if ("parquet" in split) split.parquet = place(split.parquet);
     if ("list" in split) split.list = place(split.list);
     if ("classes" in split && split.classes) split.classes = place(split.classes);
     if ("fashion" in split && split.path) split.path = place(split.path);
