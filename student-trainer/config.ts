@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { PUBLISHED } from "./data/published/layout.ts";
 import { SLICE } from "./data/slice-bounds.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
@@ -22,6 +23,13 @@ const source = z.union([
   z.strictObject({ folder: z.string(), split }),
   /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
   z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
+  /** A data set as its publisher lays it out in `folder`; `part`: such as train. */
+  z.strictObject({
+    published: z.enum(PUBLISHED),
+    folder: z.string(),
+    part: z.string(),
+    split,
+  }),
   z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
   /** `image`, `label`: names of columns. */
   z.strictObject({

@@ -1,8 +1,10 @@
 import type { Image } from "@funmatch/views";
 import { type FashionIndex, type FashionSpec, fashionSource, indexFashion } from "./fashion.ts";
 import { type FolderIndex, type FolderSpec, folderSource, indexFolder } from "./folder.ts";
-import { indexList, type ListIndex, type ListSpec, listSource } from "./list.ts";
+import { indexList, type ListSpec } from "./list.ts";
+import { type ListIndex, listSource } from "./listed-files.ts";
 import { indexParquet, type ParquetIndex, type ParquetSpec, parquetSource } from "./parquet.ts";
+import { indexPublished, type PublishedSpec } from "./published.ts";
 import { indexShards, type ShardsIndex, type ShardsSpec, shardsSource } from "./shards.ts";
 import { type Slice, sliced, sliceOf } from "./slice.ts";
 
@@ -23,7 +25,7 @@ export interface Source {
 }
 
 /** Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]". */
-export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | ParquetSpec | FashionSpec) & {
+export type SourceSpec = (FolderSpec | ListSpec | PublishedSpec | ShardsSpec | ParquetSpec | FashionSpec) & {
   split?: string;
 };
 
@@ -53,6 +55,7 @@ export async function indexSources(specs: Record<string, SourceSpec>): Promise<R
 function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
   if ("shards" in spec) return indexShards(spec);
   if ("parquet" in spec) return indexParquet(spec);
+  if ("published" in spec) return indexPublished(spec);
   if ("list" in spec) return indexList(spec);
   return "folder" in spec ? indexFolder(spec) : indexFashion(spec);
 }
