@@ -5,6 +5,7 @@ import { UserError } from "@funmatch/config";
 import { collectClasses } from "./classes.ts";
 import { column } from "./columns.ts";
 import { CorruptImage } from "./corrupt.ts";
+import { labelled } from "./labelled.ts";
 import { CODECS } from "./parquet/decompress.ts";
 import { readFooter } from "./parquet/footer.ts";
 import { imageReader } from "./parquet/image-pages.ts";
@@ -161,16 +162,9 @@ export function parquetSource(index: ParquetIndex): Source {
     }
   }
 
-  return {
-    name,
-    labels,
-    size: classes.length,
-    digest,
-    label: (i) => classes[i]!,
-    nameOf,
-    async read(i) {
-      const bytes = bytesOf(i);
-      return decodeNamed(nameOf(i), () => bytes);
-    },
-  };
+  async function read(i: number) {
+    const bytes = bytesOf(i);
+    return decodeNamed(nameOf(i), () => bytes);
+  }
+  return labelled({ name, labels, classes, digest, nameOf, read });
 }

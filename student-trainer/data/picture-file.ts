@@ -3,6 +3,7 @@ import { extname } from "node:path";
 import { UserError } from "@funmatch/config";
 import { DecodeError, decode, type Image } from "@funmatch/views";
 import { CorruptImage } from "./corrupt.ts";
+import { labelled } from "./labelled.ts";
 import type { Source } from "./source.ts";
 
 /** What a picture's name may end in, in any case of letters. */
@@ -42,12 +43,6 @@ export function filesSource(o: {
   digest: string;
   pathOf(i: number): string;
 }): Source {
-  const { pathOf, classes, ...known } = o;
-  return {
-    ...known,
-    size: classes.length,
-    label: (i) => classes[i]!,
-    nameOf: pathOf,
-    read: (i) => readPicture(pathOf(i)),
-  };
+  const { pathOf, ...known } = o;
+  return labelled({ ...known, nameOf: pathOf, read: (i) => readPicture(pathOf(i)) });
 }

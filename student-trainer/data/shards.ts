@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { UserError } from "@funmatch/config";
 import { collectClasses } from "./classes.ts";
 import { column, type Names, nameAt, nameColumn } from "./columns.ts";
+import { labelled } from "./labelled.ts";
 import { decodeNamed, EXTENSIONS } from "./picture-file.ts";
 import { type ShardFile, withShard } from "./shard-file.ts";
 import { shardPaths } from "./shard-paths.ts";
@@ -126,14 +127,7 @@ function labelInJson(written: string): string | undefined {
 export function shardsSource(index: ShardsIndex): Source {
   const { name, paths, labels, keys, shards, offsets, sizes, classes, digest } = index;
   const nameOf = (i: number) => `${nameAt(keys, i)} in ${paths[shards[i]!]!}`;
-  return {
-    name,
-    labels,
-    size: classes.length,
-    digest,
-    label: (i) => classes[i]!,
-    nameOf,
-    read: (i) =>
-      decodeNamed(nameOf(i), () => withShard(paths[shards[i]!]!, (tar) => tar.read(offsets[i]!, sizes[i]!))),
-  };
+  const read = (i: number) =>
+    decodeNamed(nameOf(i), () => withShard(paths[shards[i]!]!, (tar) => tar.read(offsets[i]!, sizes[i]!)));
+  return labelled({ name, labels, classes, digest, nameOf, read });
 }
