@@ -20,16 +20,12 @@ const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or
 const mixupP = z.number().min(0).max(10);
 
 const source = z.union([
-  z.strictObject({ folder: z.string(), split }),
+  /** A data set as its publisher lays it out in `folder`; `part`: such as train. */
+  z.strictObject({ published: z.enum(PUBLISHED), folder: z.string(), part: z.string(), split }),
+  /** Without `published`: so that what is missing there is told, not that it cannot stand beside `folder`. */
+  z.strictObject({ folder: z.string(), published: z.never().optional(), split }),
   /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
   z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
-  /** A data set as its publisher lays it out in `folder`; `part`: such as train. */
-  z.strictObject({
-    published: z.enum(PUBLISHED),
-    folder: z.string(),
-    part: z.string(),
-    split,
-  }),
   z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
   /** `image`, `label`: names of columns. */
   z.strictObject({
