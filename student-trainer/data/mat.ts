@@ -14,10 +14,10 @@ const LARGEST_FILE = 2 ** 26;
 const LARGEST_VARIABLE = 2 ** 27;
 const MOST_ELEMENTS = 2 ** 24;
 const DEEPEST = 8;
-const [MATRIX, COMPRESSED] = [14, 15];
+const [MATRIX, COMPRESSED, UTF8] = [14, 15, 16];
 const [STRUCT_CLASS, CHAR_CLASS] = [2, 4];
 
-/** How numbers are stored, by the type of their element: miINT8 … miUINT64. */
+/** How numbers are stored, by the type of their element: miINT8 … miUINT64, and units of UTF-16. */
 const NUMBERS = new Map<number, [width: number, read: (view: DataView, at: number) => number]>([
   [1, [1, (view, at) => view.getInt8(at)]],
   [2, [1, (view, at) => view.getUint8(at)]],
@@ -29,7 +29,6 @@ const NUMBERS = new Map<number, [width: number, read: (view: DataView, at: numbe
   [9, [8, (view, at) => view.getFloat64(at, true)]],
   [12, [8, (view, at) => Number(view.getBigInt64(at, true))]],
   [13, [8, (view, at) => Number(view.getBigUint64(at, true))]],
-  [16, [1, (view, at) => view.getUint8(at)]],
   [17, [2, (view, at) => view.getUint16(at, true)]],
 ]);
 
@@ -105,9 +104,10 @@ function matrix(bytes: Uint8Array, depth: number): { name: string; array?: MatAr
   const name = Buffer.from(next().bytes).toString("latin1");
   if (kind === STRUCT_CLASS) return { name, array: records(shape, count, next, depth) };
   if (kind !== CHAR_CLASS && !(kind >= 6 && kind <= 15)) return { name };
-  const values = numbers(next());
+  const content = next();
+  if (kind === CHAR_CLASS) return { name, array: { kind: "text", text: textOf(content) } };
+  const values = numbers(content);
   if (values.length !== count) throw new Error(`${values.length} values in an array of ${shape.join(" x ")}`);
-  if (kind === CHAR_CLASS) return { name, array: { kind: "text", text: String.fromCharCode(...values) } };
   return { name, array: { kind: "numbers", shape, values } };
 }
 
@@ -124,6 +124,12 @@ function records(shape: number[], count: number, next: () => Element, depth: num
   for (let i = 0; i < count; i++)
     for (const column of columns) column.push(matrix(next().bytes, depth + 1).array);
   return { kind: "records", shape, fields: new Map(fields.map((field, i) => [field, columns[i]!])) };
+}
+
+/** Characters are stored in UTF-8, or as units of UTF-16 in two bytes or, where all are small, in one. */
+function textOf({ type, bytes }: Element): string {
+  if (type === UTF8) return Buffer.from(bytes).toString("utf8");
+  return Buffer.from(Uint16Array.from(numbers({ type, bytes })).buffer).toString("utf16le");
 }
 
 function numbers({ type, bytes }: Element): Float64Array {

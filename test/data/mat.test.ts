@@ -32,7 +32,7 @@ describe("a MATLAB file", () => {
         values: Float64Array.of(0, 5, 1, 6, 100, 7),
       });
     expect([...numbersIn(golden("numbers.mat"), "negative")]).toEqual([-1.5, -2e300]);
-    expect(variables.get("text")).toEqual({ kind: "text", text: "a text" });
+    expect(variables.get("text")).toEqual({ kind: "text", text: "a text: caffè 日" });
     expect(variables.get("empty")).toMatchObject({ shape: [0, 0] });
     expect(variables.has("cells")).toBe(false);
   });
@@ -65,6 +65,16 @@ const file = (type: number, bytes: Uint8Array, size = bytes.length) => {
   return Buffer.concat([header, tag, bytes]);
 };
 const words = (...values: number[]) => Buffer.from(Uint32Array.from(values).buffer);
+
+test("text is stored in UTF-16 by MATLAB itself, in two bytes or one", () => {
+  const named = (content: Buffer) => Buffer.concat([words(6, 8, 4, 0, 5, 8, 1, 2, 1, 1, 0x74, 0), content]);
+  for (const content of [
+    words(4, 4, 0x00e8_0061, 0),
+    words(17, 4, 0x00e8_0061, 0),
+    words(0x0002_0002, 0xe861),
+  ])
+    expect(readMat(written(file(14, named(content)))).get("t")).toEqual({ kind: "text", text: "aè" });
+});
 
 describe("what is wrong with one is told", () => {
   test.each<[string, Uint8Array, string]>([

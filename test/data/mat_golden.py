@@ -31,7 +31,7 @@ def main(folder):
       "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]}
   numbers["negative"] = np.array([[-1.5, -2e300]])
   numbers["cells"] = np.array([[1, "two"]], object)
-  numbers["text"] = "a text"
+  numbers["text"] = "a text: caffè 日"
   numbers["empty"] = np.zeros((0, 0))
   savemat(folder / "numbers.mat", numbers, do_compression=False)
 
