@@ -102,6 +102,9 @@ async function trainIn(
     at.best = better;
     await save();
     await keepBest(folder.checkpoints, at.step);
+    progress.note(
+      `step ${at.step}  best ${better.metric} on ${better.split} so far: kept as checkpoints/best`,
+    );
   };
   const evaluationIsDue = () =>
     at.step > at.evaluatedStep && isDue(at.step, config.evaluate.everySteps, total);

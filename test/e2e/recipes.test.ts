@@ -67,7 +67,7 @@ describe.each(SETS)("%s", (set) => {
           firstMoment: "bfloat16",
         },
         schedule: { decay: "cosine", warmupSteps: large ? 5000 : 1500 },
-        evaluate: { splits: ["validation", "test"], resize: large ? 256 : 160 },
+        evaluate: { splits: ["validation"], best: { split: "validation" }, resize: large ? 256 : 160 },
       });
       const { models } = readConfig(teacherSchema, join(RECIPES, set, "teacher.yaml"));
       expect(models.prof).toMatchObject({ resolution: config.student.resolution, valueRange: [-1, 1] });
