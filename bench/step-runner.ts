@@ -66,6 +66,7 @@ function describe(side: StepSide, { blocks, width, classes, batch, resolution }:
     resolution,
     batch,
     accumulate: 1,
+    compute: "float32",
     teaching: "logits",
     distance: { kind: "kl", temperature: 1 },
     optimizer: {

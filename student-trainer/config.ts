@@ -112,7 +112,8 @@ export const trainSchema = z.strictObject({
   ]),
   optimizer: optimizerSchema,
   schedule: scheduleSchema.prefault({}),
-  compute: z.literal("float32").default("float32"),
+  /** What convolutions and matrix products are computed in; auto: the faster of the two, written into the run's config. */
+  compute: z.enum(["float32", "bfloat16", "auto"]).default("float32"),
   evaluate: z
     .strictObject({
       everySteps: count.default(200),

@@ -51,6 +51,7 @@ async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<
   const before = await readMapping(path);
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
+  if (config.compute === "auto") config.compute = before.compute as TrainConfig["compute"];
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));

@@ -1,4 +1,4 @@
-import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
+import { type Captured, type CaptureOptions, captureStep, productsInBfloat16 } from "@funmatch/engine";
 import { isStatistic, type NetworkConfig, networkOf, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistanceConfig, OptimizerConfig } from "../method.ts";
@@ -9,6 +9,9 @@ import { firstSlots, type OptimizerInputs, optimizerUpdate, ruleOf } from "./opt
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
+
+/** What the network's convolutions and matrix products, and those of its gradients, are computed in. */
+export type Compute = "float32" | "bfloat16";
 
 /** A network as a function of its parameters and of images [N,H,W,3] in its value range. */
 export type Network = (
@@ -28,6 +31,7 @@ export interface UpdateOptions {
   /** From a teacher's logits; labels have a loss of their own. */
   distance: DistanceConfig;
   optimizer: OptimizerConfig;
+  compute: Compute;
 }
 
 /**
@@ -76,7 +80,8 @@ export function updateStep(o: UpdateOptions, network: Network = networkOf(o.mode
         moved.carry(statistics);
         return tf.mean(distance(logits, targets));
       };
-      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", trained));
+      const gradients = tf.valueAndGrads(lossOf);
+      const { value, grads } = computedIn(o.compute, () => gradients(part(state, "params", trained)));
       const into: OptimizerInputs = {
         rule,
         params: record(trained, part(state, "params", trained)),
@@ -122,6 +127,7 @@ export function captureForward(o: {
   weights: Weights;
   resolution: number;
   batch: number;
+  compute: Compute;
 }): Captured {
   const network = networkOf(o.model).apply();
   return captureStep({
@@ -131,9 +137,14 @@ export function captureForward(o: {
       const names = Object.keys(o.weights);
       const params = record(names, part(state, "params", names));
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
-      return { outputs: { logits: network(params, x, { training: false }).logits } };
+      const { logits } = computedIn(o.compute, () => network(params, x, { training: false }));
+      return { outputs: { logits } };
     },
   });
+}
+
+function computedIn<T>(compute: Compute, fn: () => T): T {
+  return compute === "bfloat16" ? productsInBfloat16(fn) : fn();
 }
 
 type State = Record<string, { shape: readonly number[]; values: Float32Array }>;

@@ -16,12 +16,14 @@ import {
 import { draws } from "@funmatch/views";
 import { lastingState, runStep } from "./accumulate.ts";
 import { sha256OfFile } from "./checkpoint.ts";
+import { type ComputeTimes, fasterCompute, timeComputes } from "./fastest-compute.ts";
 import { rootsBetweenSteps } from "./inverse-root.ts";
 import { ruleOf } from "./optimizer.ts";
-import { captureForward, type UpdateOptions, updateStep } from "./step.ts";
+import { type Compute, captureForward, type UpdateOptions, updateStep } from "./step.ts";
 
 /** What the student's thread is started with; plain data, since it crosses to a worker. */
-export interface StudentInit extends Omit<UpdateOptions, "weights"> {
+export interface StudentInit extends Omit<UpdateOptions, "weights" | "compute"> {
+  compute: Compute | "auto";
   seed: number;
   evaluationBatch: number;
   /** Weights to begin from instead of random ones. */
@@ -52,6 +54,8 @@ export interface StudentApi {
   save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
   /** Writes the parameters alone, running statistics among them; a BiT's are ready to be served as a teacher. */
   exportWeights(request: { path: string }): Promise<void>;
+  /** What the student is computed in, and, where that was to be measured, what a step takes. */
+  compute(request: Record<string, never>): { compute: Compute; times?: ComputeTimes };
   /** Running statistics are digested with the parameters, but not counted. */
   describe(request: Record<string, never>): { parameters: number; parametersSha256: string };
 }
@@ -59,7 +63,9 @@ export interface StudentApi {
 /** Runs in the engine worker: owns the captured step and the captured forward pass. */
 export async function start(init: StudentInit): Promise<StudentApi> {
   const weights = await firstWeights(init);
-  const options = updateStep({ ...init, weights });
+  const times = init.compute === "auto" ? timeComputes({ ...init, weights }) : undefined;
+  const compute = init.compute === "auto" ? fasterCompute(times!) : init.compute;
+  const options = updateStep({ ...init, weights, compute });
   const update = captureStep(options);
   if (init.stateFile) update.writeState(await readState(init.stateFile));
   const lasting = lastingState(options);
@@ -87,7 +93,10 @@ export async function start(init: StudentInit): Promise<StudentApi> {
     },
     forward({ images }) {
       if (!forward) {
-        forward = captureForward({ ...init, batch: init.evaluationBatch, weights: parameters() });
+        forward = captureForward({
+          ...{ ...init, compute, weights: parameters() },
+          batch: init.evaluationBatch,
+        });
       } else if (!forwardIsCurrent) {
         forward.writeState(update.readState(Object.keys(weights).map((name) => `params/${name}`)));
       }
@@ -118,6 +127,7 @@ export async function start(init: StudentInit): Promise<StudentApi> {
         ),
       );
     },
+    compute: () => ({ compute, times }),
     describe: () => ({
       parameters: parameterCount(trainedOf(weights)),
       parametersSha256: weightsSha256(parameters()),

@@ -39,6 +39,7 @@ export async function startStudent(
     teaching: o.teaching,
     distance: config.distance,
     optimizer: config.optimizer,
+    compute: config.compute,
     seed: config.seed,
     initFile: config.student.init,
     stateFile: o.stateFile,

@@ -22,7 +22,7 @@ export interface AccumulatedRun {
 export function accumulatedRun({ batch, resolution, accumulate, steps, optimizer }: AccumulatedRun) {
   const options = updateStep({
     ...{ model: MODEL, weights: initBit(MODEL, noise), resolution, batch, accumulate },
-    ...{ teaching: "logits", distance: { kind: "kl", temperature: 2 } },
+    ...{ teaching: "logits", distance: { kind: "kl", temperature: 2 }, compute: "float32" },
     optimizer: {
       ...{ kind: "adam", firstMoment: "float32", learningRate: 1e-3, clip: 1 },
       ...{ weightDecay: 1e-3, decay: ".*/kernel$" },

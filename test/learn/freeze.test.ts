@@ -33,6 +33,7 @@ function update(optimizer: object): Captured {
       resolution: SIDE,
       batch: BATCH,
       accumulate: 1,
+      compute: "float32",
       teaching: "logits",
       distance: { kind: "kl", temperature: 1 },
       optimizer: {

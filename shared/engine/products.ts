@@ -1,0 +1,88 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { DT, type Native, type NativeAttr, nativeBackend, type TensorHandle } from "./native.ts";
+
+/**
+ * Sums of products, on which networks spend their time, each with the place of the operand that is a shape, if it has
+ * one. Not among them: depthwise convolutions, which TensorFlow's CPU kernels compute more slowly in bfloat16.
+ */
+const PRODUCTS: Record<string, number | undefined> = {
+  BatchMatMulV2: undefined,
+  Einsum: undefined,
+  Conv2D: undefined,
+  Conv2DBackpropInput: 0,
+  Conv2DBackpropFilter: 1,
+  Conv3D: undefined,
+  Conv3DBackpropInputV2: 0,
+  Conv3DBackpropFilterV2: 1,
+};
+
+/** Name of a `tf.tidy` in which products stay in float32. */
+const EXACT = "float32";
+
+/**
+ * Runs `fn` with its convolutions and matrix products, and those of the gradients that it takes, computed in bfloat16:
+ * their float32 operands are rounded, their results widened to float32 again. All else (norms, activations, sums)
+ * stays in float32, and so do products within `tf.tidy("float32", …)`. For captured functions as well as for tfjs's
+ * own way.
+ *
+ * @example const { value, grads } = productsInBfloat16(() => tf.valueAndGrads(loss)(parameters));
+ */
+export function productsInBfloat16<T>(fn: () => T): T {
+  const backend = nativeBackend();
+  const { binding } = backend;
+  const rounding = roundedProducts(binding);
+  backend.binding = rounding.binding;
+  try {
+    return fn();
+  } finally {
+    backend.binding = binding;
+    rounding.free();
+  }
+}
+
+/** The binding with rounded products, and a function that frees what was rounded on the way. */
+function roundedProducts(native: Native): { binding: Native; free(): void } {
+  /** Rounded twins by the number of the float32 tensor, so that each is rounded once. */
+  const twins = new Map<number, number>();
+  const narrow = (id: number): number => {
+    const known = twins.get(id);
+    if (known !== undefined) return known;
+    const twin = cast(native, id, DT.float, DT.bfloat16).id;
+    twins.set(id, twin);
+    return twin;
+  };
+  const executeOp: Native["executeOp"] = (op, attrs, ids, outputs) => {
+    const type = attrs.find((attr) => attr.name === "T");
+    if (!Object.hasOwn(PRODUCTS, op) || type?.value !== DT.float || isExact())
+      return native.executeOp(op, attrs, ids, outputs);
+    const [product] = native.executeOp(
+      op,
+      attrs.map((attr) => (attr === type ? { ...attr, value: DT.bfloat16 } : attr)),
+      ids.map((id, place) => (place === PRODUCTS[op] ? id : narrow(id))),
+      outputs,
+    );
+    const wide = cast(native, product!.id, DT.bfloat16, DT.float);
+    twins.set(wide.id, product!.id);
+    return [wide];
+  };
+  return {
+    binding: Object.create(native, Object.getOwnPropertyDescriptors({ executeOp })) as Native,
+    free: () => {
+      for (const id of twins.values()) native.deleteTensor(id);
+    },
+  };
+}
+
+/** The tensor of that number as another element type; rounding is to the nearest, ties to even. */
+export function cast(native: Native, id: number, from: number, to: number): TensorHandle {
+  const attrs: NativeAttr[] = [
+    { name: "SrcT", type: native.TF_ATTR_TYPE, value: from },
+    { name: "DstT", type: native.TF_ATTR_TYPE, value: to },
+    { name: "Truncate", type: native.TF_ATTR_BOOL, value: false },
+  ];
+  return native.executeOp("Cast", attrs, [id], 1)[0]!;
+}
+
+function isExact(): boolean {
+  return tf.engine().state.scopeStack.some((scope) => scope.name === EXACT);
+}
