@@ -2,18 +2,18 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DT, type Native, type NativeAttr, nativeBackend, type TensorHandle } from "./native.ts";
 
 /**
- * Sums of products, on which networks spend their time, each with the place of the operand that is a shape, if it has
- * one. Not among them: depthwise convolutions, which TensorFlow's CPU kernels compute more slowly in bfloat16.
+ * Operations that are computed in bfloat16, with the places of the operands that are rounded; the others are shapes.
+ * Not among them: depthwise convolutions, which TensorFlow's CPU kernels compute more slowly in bfloat16.
  */
-const PRODUCTS: Record<string, number | undefined> = {
-  BatchMatMulV2: undefined,
-  Einsum: undefined,
-  Conv2D: undefined,
-  Conv2DBackpropInput: 0,
-  Conv2DBackpropFilter: 1,
-  Conv3D: undefined,
-  Conv3DBackpropInputV2: 0,
-  Conv3DBackpropFilterV2: 1,
+const PRODUCTS: Record<string, number[]> = {
+  BatchMatMulV2: [0, 1],
+  Einsum: [0, 1],
+  Conv2D: [0, 1],
+  Conv2DBackpropInput: [1, 2],
+  Conv2DBackpropFilter: [0, 2],
+  Conv3D: [0, 1],
+  Conv3DBackpropInputV2: [1, 2],
+  Conv3DBackpropFilterV2: [0, 2],
 };
 
 /** Name of a `tf.tidy` in which products stay in float32. */
@@ -53,12 +53,13 @@ function roundedProducts(native: Native): { binding: Native; free(): void } {
   };
   const executeOp: Native["executeOp"] = (op, attrs, ids, outputs) => {
     const type = attrs.find((attr) => attr.name === "T");
-    if (!Object.hasOwn(PRODUCTS, op) || type?.value !== DT.float || isExact())
+    const rounded = PRODUCTS[op];
+    if (rounded === undefined || type?.value !== DT.float || isExact())
       return native.executeOp(op, attrs, ids, outputs);
     const [product] = native.executeOp(
       op,
       attrs.map((attr) => (attr === type ? { ...attr, value: DT.bfloat16 } : attr)),
-      ids.map((id, place) => (place === PRODUCTS[op] ? id : narrow(id))),
+      ids.map((id, place) => (rounded.includes(place) ? narrow(id) : id)),
       outputs,
     );
     const wide = cast(native, product!.id, DT.bfloat16, DT.float);

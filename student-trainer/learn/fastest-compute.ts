@@ -39,12 +39,12 @@ export function fasterCompute({ float32, bfloat16 }: ComputeTimes): Compute {
 }
 
 /** Inputs of one micro-batch; bytes and logits that are not all alike, since some kernels are quicker on zeros. */
-function noise({ batch, accumulate, resolution, model }: Omit<UpdateOptions, "compute">) {
+function noise({ batch, accumulate, resolution, classes }: Omit<UpdateOptions, "compute">) {
   const images = batch / accumulate;
   const mixed = (i: number) => Math.imul(i + 1, 0x9e3779b1) >>> 24;
   return {
     images: Uint8Array.from({ length: images * resolution ** 2 * 3 }, (_, i) => mixed(i)),
-    targets: Float32Array.from({ length: images * model.classes }, (_, i) => mixed(i) / 256),
+    targets: Float32Array.from({ length: images * classes }, (_, i) => mixed(i) / 256),
     step: Float32Array.of(1),
     multiplier: Float32Array.of(1),
     ...(accumulate > 1 && { last: Float32Array.of(1) }),

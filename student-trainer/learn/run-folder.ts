@@ -6,6 +6,7 @@ import { isMap, parseDocument, stringify } from "yaml";
 import type { TrainConfig } from "../config.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 import { takeLock } from "./lock.ts";
+import { settleCode } from "./module-code.ts";
 
 /**
  * Keys that may change between two sittings of one run: no number that is learned depends on them, or, as with the
@@ -36,7 +37,10 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   const folder = { path, checkpoints, file: (name: string) => join(path, name), release };
   try {
     // Nothing depends on the config of a run without a checkpoint: it may have ended for what was wrong in it.
-    if ((await listCheckpoints(checkpoints)).length > 0) await checkSameConfig(folder, config);
+    const begun = (await listCheckpoints(checkpoints)).length > 0;
+    const before = begun ? await readMapping(folder.file("config.yaml")) : undefined;
+    await settleCode(config, (before?.student as { sha256?: string } | undefined)?.sha256);
+    if (before) checkSameConfig(folder, config, before);
     config.threads ??= availableParallelism();
     await writeConfig(folder, config);
     return folder;
@@ -46,9 +50,8 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   }
 }
 
-async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<void> {
+function checkSameConfig(folder: RunFolder, config: TrainConfig, before: Record<string, unknown>): void {
   const path = folder.file("config.yaml");
-  const before = await readMapping(path);
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
   if (config.compute === "auto") config.compute = before.compute as TrainConfig["compute"];
@@ -82,7 +85,9 @@ function boundBy(config: Record<string, unknown>): Record<string, unknown> {
   const bound = Object.entries(config).filter(([key]) => !FREE.has(key));
   const teachers = config.teachers as TrainConfig["teachers"] | undefined;
   const sides = teachers?.map(({ resolution }) => resolution);
-  return { ...Object.fromEntries(bound), "evaluate.resize": resize, "teachers.resolution": sides };
+  // Of a module its digest binds, wherever it lies.
+  const student = { ...(config.student as object), file: undefined };
+  return { ...Object.fromEntries(bound), student, "evaluate.resize": resize, "teachers.resolution": sides };
 }
 
 async function readMapping(path: string): Promise<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 import { type Captured, type CaptureOptions, captureStep, productsInBfloat16 } from "@funmatch/engine";
-import { isStatistic, type NetworkConfig, networkOf, valueRange, type Weights } from "@funmatch/models";
+import { isStatistic, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistanceConfig, OptimizerConfig } from "../method.ts";
 import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
@@ -21,7 +21,8 @@ export type Network = (
 ) => { logits: tf.Tensor2D; statistics?: Record<string, tf.Tensor> };
 
 export interface UpdateOptions {
-  model: NetworkConfig;
+  network: Network;
+  classes: number;
   weights: Weights;
   resolution: number;
   batch: number;
@@ -45,7 +46,7 @@ export interface UpdateOptions {
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
  * State: `params/<name>`, running statistics among them, and the optimizer's (`mu/<name>`, `nu/<name>` for Adam).
  */
-export function updateStep(o: UpdateOptions, network: Network = networkOf(o.model).apply()): CaptureOptions {
+export function updateStep(o: UpdateOptions): CaptureOptions {
   const names = Object.keys(o.weights).sort();
   const trained = trainedNames(
     names.filter((name) => !isStatistic(name)),
@@ -60,7 +61,7 @@ export function updateStep(o: UpdateOptions, network: Network = networkOf(o.mode
   return {
     inputs: {
       images: { shape: image, dtype: "uint8" },
-      targets: { shape: [microBatch, o.model.classes], dtype: "float32" },
+      targets: { shape: [microBatch, o.classes], dtype: "float32" },
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
       ...(o.accumulate > 1 && { last: { shape: [], dtype: "float32" } as const }),
@@ -76,7 +77,7 @@ export function updateStep(o: UpdateOptions, network: Network = networkOf(o.mode
       const moved = carriedOut();
       const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
         const params = { ...record(trained, values), ...record(frozen, part(state, "params", frozen)) };
-        const { logits, statistics } = network(params, x, { training: true });
+        const { logits, statistics } = o.network(params, x, { training: true });
         moved.carry(statistics);
         return tf.mean(distance(logits, targets));
       };
@@ -123,13 +124,12 @@ function carriedOut() {
 
 /** Captures the student's forward pass in inference: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
 export function captureForward(o: {
-  model: NetworkConfig;
+  network: Network;
   weights: Weights;
   resolution: number;
   batch: number;
   compute: Compute;
 }): Captured {
-  const network = networkOf(o.model).apply();
   return captureStep({
     inputs: { images: { shape: [o.batch, o.resolution, o.resolution, 3], dtype: "uint8" } },
     state: parameterState(o.weights),
@@ -137,7 +137,7 @@ export function captureForward(o: {
       const names = Object.keys(o.weights);
       const params = record(names, part(state, "params", names));
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
-      const { logits } = computedIn(o.compute, () => network(params, x, { training: false }));
+      const { logits } = computedIn(o.compute, () => o.network(params, x, { training: false }));
       return { outputs: { logits } };
     },
   });

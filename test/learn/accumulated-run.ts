@@ -3,7 +3,7 @@
  * peak memory in MiB: `node test/learn/accumulated-run.ts BATCH RESOLUTION ACCUMULATE STEPS`.
  */
 import { captureStep, loadEngine } from "@funmatch/engine";
-import { initBit } from "@funmatch/models";
+import { initBit, networkOf } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import { lastingState, runStep } from "../../student-trainer/learn/accumulate.ts";
 import { type UpdateOptions, updateStep } from "../../student-trainer/learn/step.ts";
@@ -21,7 +21,8 @@ export interface AccumulatedRun {
 /** Results of each step, and the state that a checkpoint would hold. */
 export function accumulatedRun({ batch, resolution, accumulate, steps, optimizer }: AccumulatedRun) {
   const options = updateStep({
-    ...{ model: MODEL, weights: initBit(MODEL, noise), resolution, batch, accumulate },
+    ...{ network: networkOf(MODEL).apply(), classes: MODEL.classes, weights: initBit(MODEL, noise) },
+    ...{ resolution, batch, accumulate },
     ...{ teaching: "logits", distance: { kind: "kl", temperature: 2 }, compute: "float32" },
     optimizer: {
       ...{ kind: "adam", firstMoment: "float32", learningRate: 1e-3, clip: 1 },
