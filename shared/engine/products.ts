@@ -2,10 +2,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DT, type Native, type NativeAttr, nativeBackend, type TensorHandle } from "./native.ts";
 
 /**
- * Operations that are computed in bfloat16, with the places of the operands that are rounded; the others are shapes.
+ * Operations whose `T` becomes bfloat16, with the places of the operands that are rounded: convolutions and products,
+ * and of our own operations those that stand between them. These compute in float32 whatever they read, and what they
+ * read and write is rounded for the convolution before or behind them in any case: it is half the memory to go through.
  * Not among them: depthwise convolutions, which TensorFlow's CPU kernels compute more slowly in bfloat16.
  */
-const PRODUCTS: Record<string, number[]> = {
+const ROUNDED: Record<string, number[]> = {
+  FunmatchGroupNormRelu: [0],
+  FunmatchGroupNormReluGrad: [0, 1],
   BatchMatMulV2: [0, 1],
   Einsum: [0, 1],
   Conv2D: [0, 1],
@@ -21,8 +25,8 @@ const EXACT = "float32";
 
 /**
  * Runs `fn` with its convolutions and matrix products, and those of the gradients that it takes, computed in bfloat16:
- * their float32 operands are rounded, their results widened to float32 again. All else (norms, activations, sums)
- * stays in float32, and so do products within `tf.tidy("float32", …)`. For captured functions as well as for tfjs's
+ * their float32 operands are rounded, their results widened to float32 again. All else (statistics, activations,
+ * sums) stays in float32, and so do products within `tf.tidy("float32", …)`. For captured functions as well as for tfjs's
  * own way.
  *
  * @example const { value, grads } = productsInBfloat16(() => tf.valueAndGrads(loss)(parameters));
@@ -53,18 +57,18 @@ function roundedProducts(native: Native): { binding: Native; free(): void } {
   };
   const executeOp: Native["executeOp"] = (op, attrs, ids, outputs) => {
     const type = attrs.find((attr) => attr.name === "T");
-    const rounded = PRODUCTS[op];
+    const rounded = ROUNDED[op];
     if (rounded === undefined || type?.value !== DT.float || isExact())
       return native.executeOp(op, attrs, ids, outputs);
-    const [product] = native.executeOp(
+    const [first, ...others] = native.executeOp(
       op,
       attrs.map((attr) => (attr === type ? { ...attr, value: DT.bfloat16 } : attr)),
       ids.map((id, place) => (rounded.includes(place) ? narrow(id) : id)),
       outputs,
     );
-    const wide = cast(native, product!.id, DT.bfloat16, DT.float);
-    twins.set(wide.id, product!.id);
-    return [wide];
+    const wide = cast(native, first!.id, DT.bfloat16, DT.float);
+    twins.set(wide.id, first!.id);
+    return [wide, ...others];
   };
   return {
     binding: Object.create(native, Object.getOwnPropertyDescriptors({ executeOp })) as Native,
