@@ -1,7 +1,6 @@
 import { UserError } from "@funmatch/config";
-import { isStatistic, type Weights } from "@funmatch/models";
+import { isStatistic, type NetworkOutputs, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Network } from "./step.ts";
 
 /** What the functions of a user's module return is checked here before anything is computed with it. */
 
@@ -40,26 +39,29 @@ export function checkedWeights(file: string, made: unknown, again: unknown): Wei
 }
 
 /**
- * @returns the logits and, of a pass of training, the new running statistics
+ * @returns the logits, what the head reads (or, untold, the logits again) and, of a pass of training, the new running
+ *   statistics
  * @throws UserError when they are not what the network needs
  */
 export function checkedResult(
   file: string,
   returned: unknown,
   o: { images: number; classes: number; params: Record<string, tf.Tensor>; training: boolean },
-): ReturnType<Network> {
+): NetworkOutputs {
   const fail = (message: string): never => {
     throw new UserError(`${file}: apply: ${message}`);
   };
-  const { logits, statistics } =
-    returned instanceof tf.Tensor
-      ? { logits: returned }
-      : ((returned as Record<string, unknown> | undefined) ?? {});
+  const parts: Record<string, unknown> =
+    returned instanceof tf.Tensor ? { logits: returned } : ((returned ?? {}) as Record<string, unknown>);
+  const { logits, preLogits = logits, statistics } = parts;
   if (!(logits instanceof tf.Tensor))
     return fail("expected it to return the logits, or { logits, statistics }, at once and not as a promise");
   if (logits.dtype !== "float32" || logits.shape.join() !== [o.images, o.classes].join())
     fail(`the logits are ${logits.dtype} [${logits.shape}], expected float32 [${o.images},${o.classes}]`);
-  if (!o.training) return { logits: logits as tf.Tensor2D };
+  if (!(preLogits instanceof tf.Tensor) || preLogits.rank !== 2 || preLogits.shape[0] !== o.images)
+    return fail(`preLogits is no tensor [${o.images},C]`);
+  const outputs = { logits: logits as tf.Tensor2D, preLogits: preLogits as tf.Tensor2D };
+  if (!o.training) return outputs;
   const moved = (isRecord(statistics) ? statistics : {}) as Record<string, tf.Tensor>;
   for (const name of Object.keys(o.params).filter(isStatistic)) {
     const shape = o.params[name]!.shape;
@@ -73,7 +75,7 @@ export function checkedResult(
     fail(
       `${stray} is no running statistic: those are what init made with names that end in /mean or /variance`,
     );
-  return { logits: logits as tf.Tensor2D, statistics: moved };
+  return { ...outputs, statistics: moved };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,9 +1,8 @@
 import { pathToFileURL } from "node:url";
 import { UserError } from "@funmatch/config";
-import { isStatistic, type Weights } from "@funmatch/models";
+import { isStatistic, type Network, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkedResult, checkedWeights } from "./own-network-checks.ts";
-import type { Network } from "./step.ts";
 import type { StudentNetwork } from "./student-network.ts";
 
 /** A network of the user's own, as plain data. */

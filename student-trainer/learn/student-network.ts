@@ -1,6 +1,5 @@
-import { type NetworkConfig, networkOf, type Weights } from "@funmatch/models";
+import { type Network, type NetworkConfig, networkOf, type Weights } from "@funmatch/models";
 import { type OwnModel, openOwnNetwork } from "./own-network.ts";
-import type { Network } from "./step.ts";
 
 /** Which network a student is, as plain data. */
 export type StudentModel = NetworkConfig | OwnModel;

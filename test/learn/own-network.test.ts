@@ -98,6 +98,8 @@ describe("the guide's example", () => {
     const summary = JSON.parse(readFileSync(join(folder, "run", "summary.json"), "utf8"));
     expect(summary.student.accuracy.validation).toBeGreaterThan(0.14);
     const wanted = readFileSync(join(last, "state.npz"));
+    const audited = await startFunmatch(["audit", join(folder, "run")]).finished;
+    expect(audited.code, audited.output).toBe(0);
 
     // The module may move.
     await cp(file, join(folder, "moved.ts"));
@@ -182,6 +184,11 @@ describe("a module that is wrong is refused in one line", () => {
       "logits of another shape",
       `${INIT}\nexport const apply = (p, x, { tf }) => tf.mul(tf.mean(x, [1, 2, 3]), tf.sum(p["head/kernel"]));`,
       /apply: the logits are float32 \[4\], expected float32 \[4,3\]/,
+    ],
+    [
+      "features that are none",
+      `${INIT}\n${APPLY.replace("return tf.add", "return ((logits) => ({ logits, preLogits: x }))(tf.add").replace(");\n}", "));\n}")}`,
+      /apply: preLogits is no tensor \[4,C\]/,
     ],
     ["a promise", `${INIT}\nexport const apply = async () => 3;`, /apply: expected it to return the logits/],
     [
