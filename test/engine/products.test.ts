@@ -119,4 +119,20 @@ describe("products in bfloat16", () => {
     // and what follows is exact again: 257 has nine bits
     expect(tf.tidy(() => tf.matMul(tf.scalar(257).reshape([1, 1]), tf.ones([1, 1])).dataSync()[0])).toBe(257);
   });
+
+  test("an operation of ours that knows float32 alone is not to be found meanwhile", () => {
+    const name = "FunmatchConvolution";
+    const find = () => tf.getKernel(name, "tensorflow");
+    const added = find() === undefined;
+    if (added)
+      tf.registerKernel({
+        kernelName: name,
+        backendName: "tensorflow",
+        kernelFunc: ({ inputs }) => inputs.x!,
+      });
+    const before = find();
+    expect(productsInBfloat16(find)).toBeUndefined();
+    expect(find()).toBe(before);
+    if (added) tf.unregisterKernel(name, "tensorflow");
+  });
 });
