@@ -73,6 +73,9 @@ export async function start(init: StudentInit): Promise<StudentApi> {
   const compute = init.compute === "auto" ? fasterCompute(times!) : init.compute;
   const options = updateStep({ ...learner, compute });
   const update = explained(() => captureStep(options));
+  // What a user's own network gets wrong in inference alone is told now, not at the first evaluation.
+  if (init.model.kind === "module")
+    explained(() => captureForward({ ...learner, compute, batch: init.evaluationBatch })).dispose();
   if (init.stateFile) update.writeState(await readState(init.stateFile));
   const lasting = lastingState(options);
   const { roots } = ruleOf(init.optimizer);

@@ -186,6 +186,11 @@ describe("a module that is wrong is refused in one line", () => {
       /apply: the logits are float32 \[4\], expected float32 \[4,3\]/,
     ],
     [
+      "what is wrong in inference alone",
+      `${INIT}\n${APPLY.replace("{ tf })", "{ tf, training })").replace("return", "if (!training) throw new Error('not yet');\n  return")}`,
+      /apply: not yet/,
+    ],
+    [
       "features that are none",
       `${INIT}\n${APPLY.replace("return tf.add", "return ((logits) => ({ logits, preLogits: x }))(tf.add").replace(");\n}", "));\n}")}`,
       /apply: preLogits is no tensor \[4,C\]/,
