@@ -135,4 +135,27 @@ describe("products in bfloat16", () => {
     expect(find()).toBe(before);
     if (added) tf.unregisterKernel(name, "tensorflow");
   });
+
+  test("our fused norm reads and writes bfloat16, its statistics and its vectors stay in float32", ({
+    skip,
+  }) => {
+    const name = "FunmatchGroupNormRelu";
+    if (tf.getKernel(name, "tensorflow") === undefined) skip("the engine has no fused operations");
+    const image: Given = { x: floats(6, 2, 4, 4, 32) };
+    const norm = (x: tf.Tensor) => {
+      const vector = tf.linspace(0.5, 1.5, 32).reshape([1, 1, 1, 32]);
+      const inputs = { x, scale: vector, bias: vector } as unknown as tf.NamedTensorMap;
+      const attributes = { groups: 8, epsilon: 1e-5 };
+      const [y, mean] = tf.engine().runKernel(name, inputs, attributes) as tf.Tensor[];
+      return { y: y!, mean: mean! };
+    };
+    for (const run of [captured, eager]) {
+      const got = run(image, ({ x }) => productsInBfloat16(() => norm(x!)));
+      const narrow = { x: { ...image.x!, values: Float32Array.from(image.x!.values, rounded) } };
+      const wanted = run(narrow, ({ x }) => norm(x!));
+      expect(Array.from(got.y!)).toEqual(Array.from(got.y!, rounded));
+      expect(lastBits(got.y!, Array.from(wanted.y!, rounded))).toBeLessThanOrEqual(1);
+      for (const [i, mean] of Array.from(wanted.mean!).entries()) expect(got.mean![i]).toBeCloseTo(mean, 6);
+    }
+  });
 });
