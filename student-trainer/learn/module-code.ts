@@ -11,7 +11,7 @@ const RELATIVE = /\b(?:from|import)\s*\(?\s*(["'])(\.{1,2}\/[^"'\n]+)\1/g;
  * SHA-256 in hex of a module and of all files that it imports by a relative path, each of those with its name as
  * seen from the module; packages are not looked into.
  *
- * @throws UserError naming a file that is not there
+ * @throws UserError when the module is not there
  */
 export async function codeSha256(file: string): Promise<string> {
   const sources = new Map<string, Buffer>();
@@ -19,9 +19,10 @@ export async function codeSha256(file: string): Promise<string> {
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (sources.has(path)) continue;
     const source = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-      const asked = path === file ? "student.file" : `${file} imports a file that`;
-      throw new UserError(`${asked}: ${path} cannot be read (${error.code})`);
+      if (path === file) throw new UserError(`student.file: ${file} cannot be read (${error.code})`);
     });
+    // What only a comment speaks of need not be there; what is imported in earnest fails when the module is loaded.
+    if (source === undefined) continue;
     sources.set(path, source);
     for (const [, , imported] of source.toString().matchAll(RELATIVE))
       waiting.push(resolve(dirname(path), imported!));
