@@ -3,7 +3,7 @@
  * a step; the answer says how long it took and what the loss was.
  */
 import { type Arrays, type CaptureOptions, captureStep, loadEngine } from "@funmatch/engine";
-import { initBit } from "@funmatch/models";
+import { initBit, networkOf } from "@funmatch/models";
 import { type UpdateOptions, updateStep } from "../student-trainer/learn/step.ts";
 import { eagerStep } from "./eager.ts";
 import { noise, noiseBytes } from "./noise.ts";
@@ -61,11 +61,13 @@ process.on("message", async (order: StepOrder) => {
 function describe(side: StepSide, { blocks, width, classes, batch, resolution }: StepSize): CaptureOptions {
   const model = { kind: "bit", blocks, width, classes } as const;
   const options: UpdateOptions = {
-    model,
+    network: side === "plain" ? plainBit(model) : networkOf(model).apply(),
+    classes,
     weights: initBit(model, noise),
     resolution,
     batch,
     accumulate: 1,
+    compute: "float32",
     teaching: "logits",
     distance: { kind: "kl", temperature: 1 },
     optimizer: {
@@ -77,7 +79,7 @@ function describe(side: StepSide, { blocks, width, classes, batch, resolution }:
       firstMoment: "float32",
     },
   };
-  return side === "plain" ? updateStep(options, plainBit(model)) : updateStep(options);
+  return updateStep(options);
 }
 
 function make(side: StepSide, options: CaptureOptions): Run {

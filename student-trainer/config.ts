@@ -74,7 +74,22 @@ const vitStudent = z.strictObject({
   ...anyStudent,
 });
 
-const student = z.discriminatedUnion("model", [bitStudent, mobileNetV3Student, vitStudent]);
+/** A network of the user's own: docs/students.md. */
+const moduleStudent = z.strictObject({
+  model: z.literal("module"),
+  /** The ES module, TypeScript or JavaScript, that exports `init` and `apply`. */
+  file: z.string(),
+  /** Given to both as they are. */
+  options: z.record(z.string(), z.json()).default({}),
+  ...anyStudent,
+  /** Of its code; written into the run's config. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "expected 64 hex digits")
+    .optional(),
+});
+
+const student = z.discriminatedUnion("model", [bitStudent, mobileNetV3Student, vitStudent, moduleStudent]);
 
 /** A run's config file; `docs/run.schema.json` is made from it. */
 export const trainSchema = z.strictObject({
@@ -124,7 +139,8 @@ export const trainSchema = z.strictObject({
   ]),
   optimizer: optimizerSchema,
   schedule: scheduleSchema.prefault({}),
-  compute: z.literal("float32").default("float32"),
+  /** What convolutions and matrix products are computed in; auto: the faster of the two, written into the run's config. */
+  compute: z.enum(["float32", "bfloat16", "auto"]).default("float32"),
   evaluate: evaluateSchema.prefault({}),
   checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).prefault({}),
   log: z.strictObject({ everySteps: count.default(10) }).prefault({}),
@@ -174,6 +190,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
     if ("classes" in split && split.classes) split.classes = place(split.classes);
     if ("fashion" in split && split.path) split.path = place(split.path);
   }
+  if (config.student.model === "module") config.student.file = place(config.student.file);
   if (config.student.init) config.student.init = place(config.student.init);
   for (const teacher of config.teachers) if ("file" in teacher) teacher.file = place(teacher.file);
   config.run = place(config.run);

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type BitConfig, bitShapes, unitName } from "./bit-config.ts";
 import { groupNormRelu } from "./group-norm.ts";
+import { head } from "./head.ts";
 import { padSpatially, standardizedConv } from "./standardized-conv.ts";
 
 type Parameters = Record<string, tf.Tensor>;
@@ -40,7 +41,7 @@ export function bit(config: BitConfig): (params: Parameters, x: tf.Tensor4D) => 
     });
     const features = norm(params, "norm-pre-head", y);
     const preLogits = tf.mean(features, [1, 2]) as tf.Tensor2D;
-    const logits = tf.add(tf.matMul(preLogits, params["head/kernel"]!), params["head/bias"]!) as tf.Tensor2D;
+    const logits = head(preLogits, params["head/kernel"]!, params["head/bias"]!);
     return { stem, stages, preLogits, logits };
   };
 }

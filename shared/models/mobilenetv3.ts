@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { batchStatistics, normalise, normaliseByOwn } from "./batch-norm.ts";
 import type { Weights } from "./bit-config.ts";
+import { head } from "./head.ts";
 import { fansOf, xavierUniform } from "./kernel-init.ts";
 import {
   type Activation,
@@ -50,7 +51,7 @@ function apply(config: MobileNetV3Config): Network {
     y = activate(norm("conv_1_bn", pointwise(params, "conv_1", y)), "hardSwish");
     const pooled = tf.mean(y, [1, 2]) as tf.Tensor2D;
     const preLogits = activate(dense(params, "conv_2", pooled), "hardSwish");
-    const logits = dense(params, "head", preLogits);
+    const logits = head(preLogits, params["head/kernel"]!, params["head/bias"]!);
     return training ? { preLogits, logits, statistics } : { preLogits, logits };
   };
 }
@@ -103,7 +104,7 @@ function pointwise(params: Parameters, name: string, x: tf.Tensor4D): tf.Tensor4
   return tf.conv2d(x, params[`${name}/kernel`] as tf.Tensor4D, 1, "same");
 }
 
-/** A 1×1 convolution of a single position, or the head: [N,I] → [N,O]. */
+/** A 1×1 convolution of a single position: [N,I] → [N,O]. */
 function dense(params: Parameters, name: string, x: tf.Tensor2D): tf.Tensor2D {
   const kernel = params[`${name}/kernel`]!;
   return tf.add(tf.matMul(x, tf.reshape(kernel, [x.shape[1], -1])), params[`${name}/bias`]!) as tf.Tensor2D;

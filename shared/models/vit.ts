@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Weights } from "./bit-config.ts";
+import { head } from "./head.ts";
 import { fansOf, lecunNormal, xavierUniform } from "./kernel-init.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { type Network, type NetworkFamily, type Normal, requireParameters } from "./network.ts";
@@ -71,7 +72,7 @@ function apply(config: ViTConfig): Network {
     }
     y = norm(params, "Transformer/encoder_norm", y);
     const preLogits = pooled(params, config, y);
-    const logits = tf.add(tf.matMul(preLogits, params["head/kernel"]!), params["head/bias"]!) as tf.Tensor2D;
+    const logits = head(preLogits, params["head/kernel"]!, params["head/bias"]!);
     return { preLogits, logits };
   };
 }

@@ -70,6 +70,7 @@ export async function openRun(
     stateFile: found?.stateFile,
   });
   opened.defer(() => student.terminate());
+  await settleCompute(folder, config, student, o.say);
   const parts = opened.move();
   return {
     ...{ at, total, classes, data, pool, student, teachers },
@@ -134,4 +135,19 @@ function checkSameData(at: Standing, digest: string, config: TrainConfig): void 
       `the training images are not those that ${config.run} began with (${at.dataDigest}, now ${digest}): ` +
         "put them back to go on, or choose another run",
     );
+}
+
+/** What is computed in is part of the run: where it was to be measured, the outcome is written into the run's config. */
+async function settleCompute(
+  folder: RunFolder,
+  config: TrainConfig,
+  student: Student,
+  say: (line: string) => void,
+): Promise<void> {
+  if (config.compute !== "auto") return;
+  const { compute, times } = await student.call("compute", {});
+  config.compute = compute;
+  await writeConfig(folder, config);
+  const took = Object.entries(times!).map(([name, ms]) => `${Math.round(ms)} ms in ${name}`);
+  say(`compute: ${compute} (a ${config.accumulate > 1 ? "micro-batch" : "step"} takes ${took.join(", ")})`);
 }

@@ -6,6 +6,7 @@ import { isMap, parseDocument, stringify } from "yaml";
 import type { TrainConfig } from "../config.ts";
 import { listCheckpoints } from "./checkpoint.ts";
 import { takeLock } from "./lock.ts";
+import { settleCode } from "./module-code.ts";
 
 /**
  * Keys that may change between two sittings of one run: no number that is learned depends on them, or, as with the
@@ -46,7 +47,10 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   const folder = { path, checkpoints, file: (name: string) => join(path, name), release };
   try {
     // Nothing depends on the config of a run without a checkpoint: it may have ended for what was wrong in it.
-    if ((await listCheckpoints(checkpoints)).length > 0) await checkSameConfig(folder, config);
+    const begun = (await listCheckpoints(checkpoints)).length > 0;
+    const before = begun ? await readMapping(folder.file("config.yaml")) : undefined;
+    await settleCode(config, (before?.student as { sha256?: string } | undefined)?.sha256);
+    if (before) checkSameConfig(folder, config, before);
     config.threads ??= availableParallelism();
     await writeConfig(folder, config);
     return folder;
@@ -56,13 +60,13 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   }
 }
 
-async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<void> {
+function checkSameConfig(folder: RunFolder, config: TrainConfig, before: Record<string, unknown>): void {
   const path = folder.file("config.yaml");
-  const before = await readMapping(path);
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
   const teachers = (before.teachers ?? []) as TrainConfig["teachers"];
   for (const [i, teacher] of config.teachers.entries()) teacher.chunk ??= teachers[i]?.chunk;
+  if (config.compute === "auto") config.compute = before.compute as TrainConfig["compute"];
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
@@ -94,6 +98,7 @@ function boundBy(config: Record<string, unknown>): Record<string, unknown> {
   const teachers = config.teachers as TrainConfig["teachers"] | undefined;
   return {
     ...Object.fromEntries(bound),
+    student: { ...(config.student as object), file: undefined }, // of a module its digest binds, wherever it lies
     "evaluate.resize": resize,
     "teachers.resolution": teachers?.map(({ resolution }) => resolution),
     "teachers.chunk": ifAny(teachers?.map(({ chunk }) => chunk)),

@@ -1,5 +1,5 @@
-import { type Captured, type CaptureOptions, captureStep } from "@funmatch/engine";
-import { isStatistic, type NetworkConfig, networkOf, valueRange, type Weights } from "@funmatch/models";
+import { type Captured, type CaptureOptions, captureStep, productsInBfloat16 } from "@funmatch/engine";
+import { isStatistic, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistanceConfig, OptimizerConfig } from "../method.ts";
 import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
@@ -11,6 +11,9 @@ import { distanceFromAll, type Several } from "./several-teachers.ts";
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
 
+/** What the network's convolutions and matrix products, and those of its gradients, are computed in. */
+export type Compute = "float32" | "bfloat16";
+
 /** A network as a function of its parameters and of images [N,H,W,3] in its value range. */
 export type Network = (
   params: Record<string, tf.Tensor>,
@@ -19,7 +22,8 @@ export type Network = (
 ) => { logits: tf.Tensor2D; statistics?: Record<string, tf.Tensor> };
 
 export interface UpdateOptions {
-  model: NetworkConfig;
+  network: Network;
+  classes: number;
   weights: Weights;
   resolution: number;
   batch: number;
@@ -31,6 +35,7 @@ export interface UpdateOptions {
   /** From a teacher's logits; labels have a loss of their own. */
   distance: DistanceConfig;
   optimizer: OptimizerConfig;
+  compute: Compute;
 }
 
 /**
@@ -45,7 +50,7 @@ export interface UpdateOptions {
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
  * State: `params/<name>`, running statistics among them, and the optimizer's (`mu/<name>`, `nu/<name>` for Adam).
  */
-export function updateStep(o: UpdateOptions, network: Network = networkOf(o.model).apply()): CaptureOptions {
+export function updateStep(o: UpdateOptions): CaptureOptions {
   const names = Object.keys(o.weights).sort();
   const trained = trainedNames(
     names.filter((name) => !isStatistic(name)),
@@ -60,7 +65,7 @@ export function updateStep(o: UpdateOptions, network: Network = networkOf(o.mode
   return {
     inputs: {
       images: { shape: image, dtype: "uint8" },
-      targets: { shape: [microBatch, (o.several?.teachers ?? 1) * o.model.classes], dtype: "float32" },
+      targets: { shape: [microBatch, (o.several?.teachers ?? 1) * o.classes], dtype: "float32" },
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
       ...(o.accumulate > 1 && { last: { shape: [], dtype: "float32" } as const }),
@@ -76,11 +81,12 @@ export function updateStep(o: UpdateOptions, network: Network = networkOf(o.mode
       const moved = carriedOut();
       const lossOf = (...values: tf.Tensor[]): tf.Scalar => {
         const params = { ...record(trained, values), ...record(frozen, part(state, "params", frozen)) };
-        const { logits, statistics } = network(params, x, { training: true });
+        const { logits, statistics } = o.network(params, x, { training: true });
         moved.carry(statistics);
         return tf.mean(distance(logits, targets));
       };
-      const { value, grads } = tf.valueAndGrads(lossOf)(part(state, "params", trained));
+      const gradients = tf.valueAndGrads(lossOf);
+      const { value, grads } = computedIn(o.compute, () => gradients(part(state, "params", trained)));
       const into: OptimizerInputs = {
         rule,
         params: record(trained, part(state, "params", trained)),
@@ -125,12 +131,12 @@ function carriedOut() {
  * `features` [N, C], what the head reads.
  */
 export function captureForward(o: {
-  model: NetworkConfig;
+  network: Network;
   weights: Weights;
   resolution: number;
   batch: number;
+  compute: Compute;
 }): Captured {
-  const network = networkOf(o.model).apply();
   return captureStep({
     inputs: { images: { shape: [o.batch, o.resolution, o.resolution, 3], dtype: "uint8" } },
     state: parameterState(o.weights),
@@ -138,10 +144,14 @@ export function captureForward(o: {
       const names = Object.keys(o.weights);
       const params = record(names, part(state, "params", names));
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
-      const { logits, preLogits } = network(params, x, { training: false });
+      const { logits, preLogits } = computedIn(o.compute, () => o.network(params, x, { training: false }));
       return { outputs: { logits, features: preLogits } };
     },
   });
+}
+
+function computedIn<T>(compute: Compute, fn: () => T): T {
+  return compute === "bfloat16" ? productsInBfloat16(fn) : fn();
 }
 
 type State = Record<string, { shape: readonly number[]; values: Float32Array }>;

@@ -1,12 +1,6 @@
-import { UserError } from "@funmatch/config";
 import { type Captured, captureStep } from "@funmatch/engine";
 import {
-  bitConfigOf,
   isStatistic,
-  loadBitWeights,
-  loadNetworkWeights,
-  type NetworkConfig,
-  networkOf,
   parameterCount,
   readNpz,
   type Weights,
@@ -16,12 +10,17 @@ import {
 import { draws } from "@funmatch/views";
 import { lastingState, runStep } from "./accumulate.ts";
 import { sha256OfFile } from "./checkpoint.ts";
+import { type ComputeTimes, fasterCompute, timeComputes } from "./fastest-compute.ts";
+import { givenWeights } from "./given-weights.ts";
 import { rootsBetweenSteps } from "./inverse-root.ts";
 import { ruleOf } from "./optimizer.ts";
-import { captureForward, type UpdateOptions, updateStep } from "./step.ts";
+import { type Compute, captureForward, type UpdateOptions, updateStep } from "./step.ts";
+import { openNetwork, type StudentModel, type StudentNetwork } from "./student-network.ts";
 
 /** What the student's thread is started with; plain data, since it crosses to a worker. */
-export interface StudentInit extends Omit<UpdateOptions, "weights"> {
+export interface StudentInit extends Omit<UpdateOptions, "weights" | "network" | "classes" | "compute"> {
+  model: StudentModel;
+  compute: Compute | "auto";
   seed: number;
   evaluationBatch: number;
   /** Weights to begin from instead of random ones. */
@@ -54,15 +53,31 @@ export interface StudentApi {
   save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
   /** Writes the parameters alone, running statistics among them; a BiT's are ready to be served as a teacher. */
   exportWeights(request: { path: string }): Promise<void>;
+  /** What the student is computed in, and, where that was to be measured, what a step takes. */
+  compute(request: Record<string, never>): { compute: Compute; times?: ComputeTimes };
   /** Running statistics are digested with the parameters, but not counted. */
   describe(request: Record<string, never>): { parameters: number; parametersSha256: string };
 }
 
 /** Runs in the engine worker: owns the captured step and the captured forward pass. */
 export async function start(init: StudentInit): Promise<StudentApi> {
-  const weights = await firstWeights(init);
-  const options = updateStep({ ...init, weights });
-  const update = captureStep(options);
+  const network = await openNetwork(init.model);
+  const explained = <T>(fn: () => T): T => {
+    try {
+      return fn();
+    } catch (error) {
+      throw network.explain(error);
+    }
+  };
+  const weights = await firstWeights(network, init);
+  const learner = { ...init, network: network.apply, classes: init.model.classes, weights };
+  const times = init.compute === "auto" ? explained(() => timeComputes(learner)) : undefined;
+  const compute = init.compute === "auto" ? fasterCompute(times!) : init.compute;
+  const options = updateStep({ ...learner, compute });
+  const update = explained(() => captureStep(options));
+  // What a user's own network gets wrong in inference alone is told now, not at the first evaluation.
+  if (init.model.kind === "module")
+    explained(() => captureForward({ ...learner, compute, batch: init.evaluationBatch })).dispose();
   if (init.stateFile) update.writeState(await readState(init.stateFile));
   const lasting = lastingState(options);
   const { roots } = ruleOf(init.optimizer);
@@ -90,7 +105,9 @@ export async function start(init: StudentInit): Promise<StudentApi> {
       return result;
     },
     forward({ images }) {
-      forward ??= captureForward({ ...init, batch: init.evaluationBatch, weights });
+      forward ??= explained(() =>
+        captureForward({ ...learner, compute, weights, batch: init.evaluationBatch }),
+      );
       if (!forwardIsCurrent) forward.writeState(instead ?? present());
       forwardIsCurrent = true;
       return forward.run({ images }) as { logits: Float32Array; features: Float32Array };
@@ -125,6 +142,7 @@ export async function start(init: StudentInit): Promise<StudentApi> {
         ),
       );
     },
+    compute: () => ({ compute, times }),
     describe: () => ({
       parameters: parameterCount(trainedOf(weights)),
       parametersSha256: weightsSha256(parameters()),
@@ -132,30 +150,14 @@ export async function start(init: StudentInit): Promise<StudentApi> {
   };
 }
 
-/** Random weights from the seed, or those of the named file with a fresh head if its classes differ. */
-async function firstWeights(init: StudentInit): Promise<Weights> {
-  const fresh = networkOf(init.model).init((name, count) => {
+/** Random weights from the seed, or those of the named file, with a fresh head if theirs has another shape. */
+async function firstWeights(network: StudentNetwork, init: StudentInit): Promise<Weights> {
+  const fresh = network.init((name, count) => {
     const stream = draws(init.seed, "init", name);
     return Float32Array.from({ length: count }, () => stream.normal());
   });
   if (!init.initFile || init.stateFile) return fresh; // a checkpoint's state replaces all of it
-  const given = await givenWeights(init.model, init.initFile);
-  const sameClasses = given["head/bias"]!.shape[0] === init.model.classes;
-  return sameClasses
-    ? given
-    : { ...given, "head/kernel": fresh["head/kernel"]!, "head/bias": fresh["head/bias"]! };
-}
-
-/** @throws ArrayFileError, UserError when the file holds another network */
-async function givenWeights(wanted: NetworkConfig, path: string): Promise<Weights> {
-  if (wanted.kind !== "bit") return loadNetworkWeights(path, networkOf(wanted).shapes());
-  const given = await loadBitWeights(path);
-  const describe = (c: { blocks: number[]; width: number }) =>
-    `blocks [${c.blocks.join(", ")}], width ${c.width}`;
-  const has = bitConfigOf(given);
-  if (describe(has) !== describe(wanted))
-    throw new UserError(`${path} holds ${describe(has)}, but the student has ${describe(wanted)}`);
-  return given;
+  return givenWeights(init.model, fresh, init.initFile);
 }
 
 function trainedOf(weights: Weights): Weights {

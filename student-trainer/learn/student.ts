@@ -1,14 +1,15 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
-import { bitBlocks, type NetworkConfig, vitVariant } from "@funmatch/models";
+import { bitBlocks, vitVariant } from "@funmatch/models";
 import type { TrainConfig } from "../config.ts";
 import type { Teaching } from "./step.ts";
+import type { StudentModel } from "./student-network.ts";
 import type { StudentApi, StudentInit } from "./student-worker.ts";
 import { budgetThreads } from "./thread-budget.ts";
 
 export type Student = EngineWorker<StudentApi>;
 
 /** The network that a config asks for. */
-export function studentModel({ student }: TrainConfig, classes: number): NetworkConfig {
+export function studentModel({ student }: TrainConfig, classes: number): StudentModel {
   switch (student.model) {
     case "bit": {
       const { depth, blocks, width } = student;
@@ -22,6 +23,10 @@ export function studentModel({ student }: TrainConfig, classes: number): Network
       const { size, patch, positions, pool, resolution } = student;
       const image: [number, number] = [resolution, resolution];
       return { kind: "vit", ...vitVariant(size), patch, positions, pool, image, classes };
+    }
+    case "module": {
+      const { file, resolution, options } = student;
+      return { kind: "module", file, resolution, options, classes };
     }
   }
 }
@@ -44,6 +49,7 @@ export async function startStudent(
         : undefined,
     distance: config.distance,
     optimizer: config.optimizer,
+    compute: config.compute,
     seed: config.seed,
     initFile: config.student.init,
     stateFile: o.stateFile,

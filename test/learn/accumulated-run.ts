@@ -3,12 +3,12 @@
  * peak memory in MiB: `node test/learn/accumulated-run.ts BATCH RESOLUTION ACCUMULATE STEPS`.
  */
 import { captureStep, loadEngine } from "@funmatch/engine";
-import { initBit } from "@funmatch/models";
+import { type NetworkConfig, networkOf } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import { lastingState, runStep } from "../../student-trainer/learn/accumulate.ts";
 import { type UpdateOptions, updateStep } from "../../student-trainer/learn/step.ts";
 
-const MODEL = { kind: "bit" as const, blocks: [1], width: 0.5, classes: 10 };
+const MODEL: NetworkConfig = { kind: "bit", blocks: [1], width: 0.5, classes: 10 };
 
 export interface AccumulatedRun {
   batch: number;
@@ -16,13 +16,24 @@ export interface AccumulatedRun {
   accumulate: number;
   steps: number;
   optimizer?: Partial<UpdateOptions["optimizer"]>;
+  /** Absent: a small BiT. */
+  model?: NetworkConfig;
 }
 
 /** Results of each step, and the state that a checkpoint would hold. */
-export function accumulatedRun({ batch, resolution, accumulate, steps, optimizer }: AccumulatedRun) {
+export function accumulatedRun({
+  batch,
+  resolution,
+  accumulate,
+  steps,
+  optimizer,
+  model = MODEL,
+}: AccumulatedRun) {
+  const network = networkOf(model);
   const options = updateStep({
-    ...{ model: MODEL, weights: initBit(MODEL, noise), resolution, batch, accumulate },
-    ...{ teaching: "logits", distance: { kind: "kl", temperature: 2 } },
+    ...{ network: network.apply(), classes: model.classes, weights: network.init(noise) },
+    ...{ resolution, batch, accumulate },
+    ...{ teaching: "logits", distance: { kind: "kl", temperature: 2 }, compute: "float32" },
     optimizer: {
       ...{ kind: "adam", firstMoment: "float32", learningRate: 1e-3, clip: 1 },
       ...{ weightDecay: 1e-3, decay: ".*/kernel$" },
@@ -35,7 +46,7 @@ export function accumulatedRun({ batch, resolution, accumulate, steps, optimizer
       update,
       {
         images: bytes(`images ${i}`, batch * resolution ** 2 * 3),
-        targets: noise(`targets ${i}`, batch * MODEL.classes),
+        targets: noise(`targets ${i}`, batch * model.classes),
         step: i + 1,
         multiplier: 1,
       },

@@ -1,5 +1,5 @@
 import { type Captured, captureStep, loadEngine } from "@funmatch/engine";
-import { initBit, type Weights } from "@funmatch/models";
+import { initBit, networkOf, type Weights } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import { beforeAll, describe, expect, test } from "vitest";
 import { trainedNames } from "../../student-trainer/learn/name-pattern.ts";
@@ -28,11 +28,13 @@ function weights(): Weights {
 function update(optimizer: object): Captured {
   return captureStep(
     updateStep({
-      model: MODEL,
+      network: networkOf(MODEL).apply(),
+      classes: MODEL.classes,
       weights: weights(),
       resolution: SIDE,
       batch: BATCH,
       accumulate: 1,
+      compute: "float32",
       teaching: "logits",
       distance: { kind: "kl", temperature: 1 },
       optimizer: {

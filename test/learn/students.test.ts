@@ -27,7 +27,7 @@ const MODELS: NetworkConfig[] = [
 function initOf(model: NetworkConfig, more: Partial<StudentInit> = {}): StudentInit {
   return {
     ...{ model, resolution: SIDE, batch: BATCH, evaluationBatch: 2, seed: 1 },
-    ...{ teaching: "logits", distance: { kind: "kl", temperature: 2 }, accumulate: 1 },
+    ...{ teaching: "logits", distance: { kind: "kl", temperature: 2 }, accumulate: 1, compute: "float32" },
     optimizer: {
       ...{ kind: "adam", learningRate: 1e-2, weightDecay: 1e-4, decay: ".*/kernel$", clip: 1 },
       firstMoment: "float32",

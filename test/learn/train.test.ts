@@ -48,6 +48,7 @@ test.each([
     "a frozen root, in micro-batches",
     { optimizer: { learningRate: 1e-3, freeze: "root_block/.*" }, accumulate: 4 },
   ],
+  ["bfloat16", { compute: "bfloat16" }],
 ])(
   "a run goes on from a checkpoint bit for bit: %s",
   async (_, more) => {
