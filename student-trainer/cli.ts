@@ -29,11 +29,12 @@ program
     (set: string, before: string[]) => [...before, set],
     [],
   )
+  .option("--change-length", "let a run that has begun go on to the length that the config says now")
   .description("train a student; an interrupted run goes on where it stopped")
-  .action(async (path: string, options: { set: string[] }) => {
+  .action(async (path: string, options: { set: string[]; changeLength?: boolean }) => {
     const config = readTrainConfig(path, options.set);
     const { train } = await import("./learn/train.ts");
-    await train(config, { signal: interrupt() });
+    await train(config, { signal: interrupt(), changeLength: options.changeLength });
   });
 
 program

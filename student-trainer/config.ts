@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
+import { TIME } from "./learn/length.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
 import { DESIGNS, type DesignName } from "./teach/designs.ts";
@@ -109,6 +110,11 @@ export const trainSchema = z.strictObject({
   length: z.union([
     z.strictObject({ epochs: z.number().positive() }),
     z.strictObject({ steps: z.int().positive() }),
+    /** As many steps as fit the time, measured before the first one; `steps` is then written into the run's config. */
+    z.strictObject({
+      time: z.string().regex(TIME, 'expected a time such as "90m", "3h" or "2d"'),
+      steps: count.optional(),
+    }),
   ]),
   optimizer: optimizerSchema,
   schedule: scheduleSchema.prefault({}),
@@ -122,7 +128,10 @@ export const trainSchema = z.strictObject({
       resize: z.int().min(8).max(2048).optional(),
     })
     .prefault({}),
-  checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).prefault({}),
+  /** `keep`: how many of the newest stay; those of a step that `keepEvery` divides stay for good. */
+  checkpoint: z
+    .strictObject({ everySteps: count.default(200), keep: count.default(2), keepEvery: count.optional() })
+    .prefault({}),
   log: z.strictObject({ everySteps: count.default(10) }).prefault({}),
   /** Steps whose views and teacher answers are prepared ahead of the student. */
   inFlight: z.int().min(1).max(256).default(8),
@@ -136,7 +145,7 @@ export const trainSchema = z.strictObject({
 
 /** Keys of which a config has one. */
 const EITHER = [
-  ["length.epochs", "length.steps"],
+  ["length.epochs", "length.steps", "length.time"],
   ["student.depth", "student.blocks"],
   ...["train", "validation", "test"].map((split) =>
     ["folder", "shards", "fashion"].map((kind) => `data.${split}.${kind}`),
@@ -187,6 +196,9 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
   if (config.batch % config.accumulate !== 0)
     fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
+  const { everySteps, keepEvery = everySteps } = config.checkpoint;
+  if (keepEvery % everySteps !== 0)
+    fail(`checkpoint.keepEvery: checkpoints are made every ${everySteps} steps; give a multiple of that`);
   if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
     fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
   for (const { url } of config.teachers) teacherAddress(url);

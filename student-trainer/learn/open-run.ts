@@ -8,6 +8,7 @@ import { openTeacher, type Teacher } from "../teach/client.ts";
 import { DESIGNS, type Design } from "../teach/designs.ts";
 import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
+import { totalSteps } from "./length.ts";
 import { type RunFolder, writeConfig } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import { type Student, startStudent } from "./student.ts";
@@ -19,7 +20,8 @@ export type Standing = Omit<Checkpoint, "stateSha256" | "parametersSha256">;
 /** A run with all its parts started; disposing of it ends them. */
 export interface OpenRun extends AsyncDisposable {
   at: Standing;
-  total: number;
+  /** Steps of the whole run; absent where its time is yet to be measured (`settleSteps`). */
+  total?: number;
   classes: number;
   chunk: number;
   data: Source;
@@ -57,7 +59,7 @@ export async function openRun(
   checkSameData(at, data.digest, config);
   const classes = classesOf(teacher, data.labels, config);
   const total = totalSteps(config.length, data.size, config.batch);
-  scheduleMultiplier(config.schedule, 0, total); // refuses what does not fit the run's length
+  if (total !== undefined) scheduleMultiplier(config.schedule, 0, total); // refuses what does not fit the run's length
   const student = await startStudent(config, {
     classes,
     teaching: design.teaching.kind === "labels" ? "labels" : "logits",
@@ -98,10 +100,6 @@ export function poolOptions(config: TrainConfig, chunk: number): PoolOptions {
     workers: config.workers ?? Math.min(8, availableParallelism()),
     maxCorrupt,
   };
-}
-
-function totalSteps(length: TrainConfig["length"], size: number, batch: number): number {
-  return "steps" in length ? length.steps : Math.max(1, Math.round((length.epochs * size) / batch));
 }
 
 function beginning(config: TrainConfig, dataDigest: string): Standing {

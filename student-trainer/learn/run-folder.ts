@@ -5,6 +5,7 @@ import { UserError } from "@funmatch/config";
 import { isMap, parseDocument, stringify } from "yaml";
 import type { TrainConfig } from "../config.ts";
 import { listCheckpoints } from "./checkpoint.ts";
+import { settleAsBefore } from "./length.ts";
 import { takeLock } from "./lock.ts";
 
 /**
@@ -24,9 +25,13 @@ export interface RunFolder {
 /**
  * Takes the run's folder for this process and writes the config as resolved.
  *
+ * @param o.changeLength lets the run go on to another length than it has
  * @throws UserError when another process is training there, or when a run with another config is there
  */
-export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
+export async function openRunFolder(
+  config: TrainConfig,
+  o: { changeLength?: boolean } = {},
+): Promise<RunFolder> {
   const path = config.run;
   const checkpoints = join(path, "checkpoints");
   await mkdir(checkpoints, { recursive: true });
@@ -36,7 +41,7 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   const folder = { path, checkpoints, file: (name: string) => join(path, name), release };
   try {
     // Nothing depends on the config of a run without a checkpoint: it may have ended for what was wrong in it.
-    if ((await listCheckpoints(checkpoints)).length > 0) await checkSameConfig(folder, config);
+    if ((await listCheckpoints(checkpoints)).length > 0) await checkSameConfig(folder, config, o);
     config.threads ??= availableParallelism();
     await writeConfig(folder, config);
     return folder;
@@ -46,14 +51,26 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   }
 }
 
-async function checkSameConfig(folder: RunFolder, config: TrainConfig): Promise<void> {
+async function checkSameConfig(
+  folder: RunFolder,
+  config: TrainConfig,
+  { changeLength }: { changeLength?: boolean },
+): Promise<void> {
   const path = folder.file("config.yaml");
   const before = await readMapping(path);
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
+  settleAsBefore(config.length, before.length as TrainConfig["length"]);
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
+  if (changed.join() === "length") {
+    if (changeLength) return;
+    throw new UserError(
+      `${path} is of a run with another length (${JSON.stringify(then.length)}, now ${JSON.stringify(now.length)}): ` +
+        "change it back, or go on to the new length with --change-length",
+    );
+  }
   if (changed.length > 0)
     throw new UserError(
       `${path} is of a run with other ${changed.join(", ")}: change it back to go on, or choose another run`,

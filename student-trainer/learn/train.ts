@@ -1,5 +1,6 @@
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
+import { settleSteps } from "../plan/settle-length.ts";
 import { finishRun } from "../report/finish.ts";
 import { startProgress } from "../report/progress.ts";
 import { SAMPLES, writeSamples } from "../report/samples.ts";
@@ -10,7 +11,7 @@ import { openTeaching } from "../teach/teaching.ts";
 import { type Lesson, lessons } from "../teach/window.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
-import { FIRST_CHAIN, ledgerHead, ledgerLine } from "./ledger.ts";
+import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
 import { openRun } from "./open-run.ts";
 import { bindingConfig, openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
@@ -20,13 +21,17 @@ import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
 /**
  * Trains a student as the config says, or goes on with the run that is in its folder.
  *
- * @param signal ends the run after the step it is in, with a checkpoint
+ * @param o.signal ends the run after the step it is in, with a checkpoint
+ * @param o.changeLength lets a run that has begun go on to another length
  * @returns the summary, or undefined when the run was interrupted
  * @throws UserError for what a user can mend, TeacherError for an answer that must not be learned from;
  *   the steps before are in a checkpoint then
  */
-export async function train(config: TrainConfig, o: { signal: AbortSignal }): Promise<Summary | undefined> {
-  const folder = await openRunFolder(config);
+export async function train(
+  config: TrainConfig,
+  o: { signal: AbortSignal; changeLength?: boolean },
+): Promise<Summary | undefined> {
+  const folder = await openRunFolder(config, o);
   try {
     return await trainIn(folder, config, o.signal);
   } catch (error) {
@@ -47,7 +52,7 @@ async function trainIn(
   const progress = startProgress();
   ended.defer(() => progress.end());
   await using run = await openRun(folder, config, { signal, say: progress.note });
-  const { at, total, pool, student, teacher, classes, chunk, data } = run;
+  const { at, pool, student, teacher, classes, chunk, data } = run;
   const fixedView = fixedViewOf(config);
   const teach = await openTeaching({
     ...{ teacher, data, pool, fixedView, chunk, signal },
@@ -55,6 +60,7 @@ async function trainIn(
     directory: folder.path,
     onProgress: (done, of) => progress.note(`asked the teacher for ${done} of ${of} training images`),
   });
+  const total = await settleSteps({ run, folder, config, teach, signal, say: progress.note });
   const metrics = await openJournal(folder.file("metrics.jsonl"), at.metricsBytes);
   ended.defer(() => metrics.close());
   const ledger = await openJournal(folder.file("ledger.jsonl"), at.ledgerBytes);
@@ -74,9 +80,22 @@ async function trainIn(
     at.corrupt = pool.corrupt();
     at.order.examplesSeen = at.step * config.batch;
     const saveState = (path: string) => student.call("save", { path });
-    await writeCheckpoint(folder.checkpoints, at, saveState, config.checkpoint.keep);
+    await writeCheckpoint(folder.checkpoints, at, saveState, config.checkpoint);
     saved = at.step;
   };
+
+  const before = at.totalSteps ?? total;
+  at.totalSteps = total;
+  if (before !== total) {
+    const { length } = bindingConfig(config) as { length: object };
+    const change = { step: at.step, length, totalSteps: { from: before, to: total } };
+    metrics.write(change);
+    const line = ledgerChange(change, at.ledgerChain);
+    ledger.write(line);
+    at.ledgerChain = line.chain;
+    progress.note(`after step ${at.step} the run's length changes from ${before} to ${total} steps`);
+    await save();
+  }
 
   const evaluateNow = async () => {
     const evaluations = await evaluateSplits(run, config.evaluate, signal);
