@@ -132,7 +132,8 @@ export const trainSchema = z.strictObject({
   checkpoint: z
     .strictObject({ everySteps: count.default(200), keep: count.default(2), keepEvery: count.optional() })
     .prefault({}),
-  log: z.strictObject({ everySteps: count.default(10) }).prefault({}),
+  /** `tensorboard`: the figures also as event files, in the run's folder of that name. */
+  log: z.strictObject({ everySteps: count.default(10), tensorboard: z.boolean().default(true) }).prefault({}),
   /** Steps whose views and teacher answers are prepared ahead of the student. */
   inFlight: z.int().min(1).max(256).default(8),
   /** Images in one request; absent: as many as the teacher's limits allow, written into the run's config. */

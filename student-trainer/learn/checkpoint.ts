@@ -22,6 +22,8 @@ const checkpointSchema = z.strictObject({
   dataDigest: z.string(),
   teacherVersion: z.string().optional(),
   metricsBytes: z.int().min(0),
+  /** The newest event file for TensorBoard, and its length. */
+  tensorboard: z.strictObject({ file: z.string(), bytes: z.int().min(0) }).optional(),
   ledgerBytes: z.int().min(0),
   ledgerChain: hex,
   verifiedSteps: z.int().min(0),

@@ -9,9 +9,11 @@ import type { Summary } from "../report/summary.ts";
 import { labelTargets } from "../teach/designs.ts";
 import { openTeaching } from "../teach/teaching.ts";
 import { type Lesson, lessons } from "../teach/window.ts";
+import type { FigureLine } from "../tensorboard/event-file.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
 import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
+import { openMetricsLog } from "./metrics-log.ts";
 import { openRun } from "./open-run.ts";
 import { bindingConfig, openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
@@ -61,7 +63,7 @@ async function trainIn(
     onProgress: (done, of) => progress.note(`asked the teacher for ${done} of ${of} training images`),
   });
   const total = await settleSteps({ run, folder, config, teach, signal, say: progress.note });
-  const metrics = await openJournal(folder.file("metrics.jsonl"), at.metricsBytes);
+  const metrics = await openMetricsLog(folder, config, at);
   ended.defer(() => metrics.close());
   const ledger = await openJournal(folder.file("ledger.jsonl"), at.ledgerBytes);
   ended.defer(() => ledger.close());
@@ -74,7 +76,7 @@ async function trainIn(
 
   let saved = at.step;
   const save = async () => {
-    at.metricsBytes = await metrics.flush();
+    await metrics.flush();
     at.ledgerBytes = await ledger.flush();
     at.teacherVersion = teacher?.card.version;
     at.corrupt = pool.corrupt();
@@ -168,7 +170,7 @@ function metricsLine(
   multiplier: number,
   { loss, gradientNorm, updateNorm }: StepResult,
   stepSeconds: number,
-): object {
+): FigureLine {
   return {
     ...{ step: batch.step, epoch: batch.epoch, loss },
     learningRate: config.optimizer.learningRate * multiplier,

@@ -3,26 +3,25 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Python packages of the tests, pinned, by what they are installed for. */
-const PACKAGES = ["numpy==2.2.6"];
+const NUMPY = ["numpy==2.2.6"];
 
-/** Runs a Python script with numpy, which is installed into the cache the first time. */
-export function python(script: string, args: string[]): string {
-  const modules = installed();
+/** Runs a Python script with pinned packages, which are installed into the cache the first time. */
+export function python(script: string, args: string[], packages = NUMPY): string {
+  const modules = installed(packages);
   return execFileSync("python3", [script, ...args], {
     encoding: "utf8",
     env: { ...process.env, PYTHONPATH: modules },
   });
 }
 
-function installed(): string {
+function installed(packages: string[]): string {
   const cache =
     process.env.FUNMATCH_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "funmatch");
-  const place = join(cache, `test-python-${PACKAGES.join("-").replaceAll("==", "-")}`);
+  const place = join(cache, `test-python-${packages.join("-").replaceAll("==", "-")}`);
   if (existsSync(place)) return place;
   mkdirSync(cache, { recursive: true });
   const draft = `${place}.${process.pid}`;
-  const options = ["--quiet", "--only-binary", ":all:", "--target", draft, ...PACKAGES];
+  const options = ["--quiet", "--only-binary", ":all:", "--target", draft, ...packages];
   execFileSync("python3", ["-m", "pip", "install", ...options], { stdio: ["ignore", "ignore", "inherit"] });
   try {
     renameSync(draft, place);
