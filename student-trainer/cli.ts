@@ -26,7 +26,7 @@ program
   .option(
     "--set <key=value>",
     "override a key of the config, such as batch=64; may be given again",
-    (set: string, before: string[]) => [...before, set],
+    collected,
     [],
   )
   .option("--change-length", "let a run that has begun go on to the length that the config says now")
@@ -35,6 +35,23 @@ program
     const config = readTrainConfig(path, options.set);
     const { train } = await import("./learn/train.ts");
     await train(config, { signal: interrupt(), changeLength: options.changeLength });
+  });
+
+program
+  .command("plan")
+  .argument("<config>", "YAML file of the run")
+  .option("--set <key=value>", "override a key of the config; may be given again", collected, [])
+  .option("--seconds <n>", "how long to measure, about", positiveNumber, 60)
+  .description(
+    "measure views, teacher and student, and reckon what the run takes; the run's folder is not touched",
+  )
+  .action(async (path: string, options: { set: string[]; seconds: number }) => {
+    const config = readTrainConfig(path, options.set);
+    const { planRun } = await import("./plan/plan.ts");
+    const { planTable } = await import("./plan/words.ts");
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const plan = await planRun(config, { seconds: options.seconds, signal: interrupt(), say });
+    console.log(planTable(plan, config.batch));
   });
 
 program
@@ -87,6 +104,16 @@ engine
     const { engineInfo } = await import("@funmatch/engine");
     for (const [key, value] of Object.entries(await engineInfo())) console.log(`${key.padEnd(12)} ${value}`);
   });
+
+function collected(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function positiveNumber(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text) || Number(text) === 0)
+    throw new InvalidArgumentError("expected a number above 0");
+  return Number(text);
+}
 
 function sampleSize(text: string): number {
   if (text === "all") return Number.POSITIVE_INFINITY;

@@ -2,10 +2,11 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TrainConfig } from "../config.ts";
+import { FIRST_CHAIN, ledgerLine } from "../learn/ledger.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import { labelTargets } from "../teach/designs.ts";
 import type { Teach } from "../teach/teaching.ts";
-import { lessons } from "../teach/window.ts";
+import { type Lesson, lessons } from "../teach/window.ts";
 
 /** How fast a run went when it was tried: its own next steps, with its own views and its own teacher. */
 export interface Rehearsal {
@@ -18,6 +19,8 @@ export interface Rehearsal {
   askedImages: number;
   /** What one checkpoint takes. */
   save: { seconds: number; bytes: number };
+  /** Bytes that a step adds to the ledger, after the first epoch. */
+  ledgerLine: number;
 }
 
 /**
@@ -52,11 +55,14 @@ export async function rehearse(o: {
     began = performance.now();
     let until = began + seconds * 1000;
     let last = began;
-    for await (const { batch, logits, waitedSeconds } of lessons({
+    let line = 0;
+    for await (const lesson of lessons({
       ...{ from, to: Number.POSITIVE_INFINITY, inFlight, batchOf: pool.train, teach, signal },
     })) {
+      const { batch, logits, waitedSeconds } = lesson;
       const targets = logits ?? labelTargets(batch, classes);
       await student.call("step", { images: batch.views.data, targets, step: batch.step, multiplier: 0 });
+      if (line === 0) line = lengthOf(lesson);
       pool.release(batch);
       const now = performance.now();
       const done = batch.step - from + 1;
@@ -70,10 +76,16 @@ export async function rehearse(o: {
       last = now;
     }
     await student.call("load", { path });
-    return { steps: timed.length, stepSeconds: mean(timed), waitedSeconds: mean(idle), askedImages, save };
+    const seen = { stepSeconds: mean(timed), waitedSeconds: mean(idle), ledgerLine: line };
+    return { ...seen, steps: timed.length, askedImages, save };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function lengthOf(lesson: Lesson): number {
+  const batch = { ...lesson.batch, pictures: undefined };
+  return JSON.stringify(ledgerLine({ ...lesson, batch }, FIRST_CHAIN)).length + 1;
 }
 
 function mean(values: number[]): number {

@@ -1,13 +1,30 @@
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { secondsOf } from "../learn/length.ts";
-import type { OpenRun } from "../learn/open-run.ts";
+import type { OpenRun, Standing } from "../learn/open-run.ts";
 import { type RunFolder, writeConfig } from "../learn/run-folder.ts";
 import { scheduleMultiplier } from "../learn/schedule.ts";
 import { duration } from "../report/words.ts";
 import type { Teach } from "../teach/teaching.ts";
-import { evaluationCost } from "./evaluation-cost.ts";
-import { rehearse } from "./rehearse.ts";
+import { type EvaluationCost, evaluationCost } from "./evaluation-cost.ts";
+import { type Rehearsal, rehearse } from "./rehearse.ts";
+
+/** Steps of the whole run that end when its time is over; at least one more than it has. */
+export function stepsThatFit(
+  { length, evaluate, checkpoint }: TrainConfig,
+  at: Pick<Standing, "step" | "trainingSeconds">,
+  tried: Rehearsal,
+  evaluation: EvaluationCost,
+): number {
+  const left = "time" in length ? secondsLeft(length.time, at) : 0;
+  const share = evaluation.seconds / evaluate.everySteps;
+  const each = tried.stepSeconds + share + tried.save.seconds / checkpoint.everySteps;
+  return at.step + Math.max(1, Math.floor((left - evaluation.seconds) / each));
+}
+
+function secondsLeft(time: string, at: Pick<Standing, "trainingSeconds">): number {
+  return secondsOf(time) - at.trainingSeconds;
+}
 
 /** How long the speed is measured: a fiftieth of the run's time, between these. */
 const [LEAST_SECONDS, MOST_SECONDS] = [2, 60];
@@ -31,14 +48,11 @@ export async function settleSteps(o: {
   const { at } = run;
   let { total } = run;
   if ("time" in config.length && total === undefined) {
-    const left = secondsOf(config.length.time) - at.trainingSeconds;
+    const left = secondsLeft(config.length.time, at);
     const seconds = Math.min(MOST_SECONDS, Math.max(LEAST_SECONDS, left / 50));
     say(`measuring for about ${duration(seconds)} how many steps fit into ${config.length.time}`);
     const tried = await rehearse({ ...o, seconds });
-    const evaluation = await evaluationCost(run, config, o.signal);
-    const share = evaluation.seconds / config.evaluate.everySteps;
-    const each = tried.stepSeconds + share + tried.save.seconds / config.checkpoint.everySteps;
-    total = at.step + Math.max(1, Math.floor((left - evaluation.seconds) / each));
+    total = stepsThatFit(config, at, tried, await evaluationCost(run, config, o.signal));
     config.length.steps = total;
     say(
       `${(1000 * tried.stepSeconds).toPrecision(3)} ms a step: the run is ${total} steps, whatever its speed will be` +
