@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { UserError } from "@funmatch/config";
 import { Command, InvalidArgumentError } from "commander";
 import { readTrainConfig } from "./config.ts";
@@ -84,6 +84,20 @@ program
     const audit = await auditRun(resolve(run), { ...options, signal: interrupt(), say });
     console.log(auditTable(audit));
     process.exitCode = audit.passed ? 0 : 1;
+  });
+
+program
+  .command("export")
+  .argument("<run>", "folder of a run")
+  .option("--out <folder>", "where to write; by default export/ in the run's folder")
+  .option("--checkpoint <which>", "last, or a step", "last")
+  .description("write the student as weights, SavedModel, tfjs graph model and as a teacher to serve")
+  .action(async (run: string, options: { out?: string; checkpoint: string }) => {
+    const { exportRun } = await import("./export/export-run.ts");
+    const out = resolve(options.out ?? join(run, "export"));
+    const { checkpoint, files } = await exportRun(resolve(run), { ...options, out });
+    console.log(`checkpoint ${checkpoint}`);
+    for (const [path, what] of files) console.log(`${path}  ${what}`);
   });
 
 const engine = program.command("engine").description("the TensorFlow engine under the trainer");

@@ -38,7 +38,8 @@ const checkpointSchema = z.strictObject({
 /** All that a run needs, beside state.npz, to go on as if it had never stopped. */
 export type Checkpoint = z.output<typeof checkpointSchema>;
 
-const folderOf = (step: number) => `step-${String(step).padStart(9, "0")}`;
+/** Name of the folder of a step's checkpoint. */
+export const checkpointFolder = (step: number) => `step-${String(step).padStart(9, "0")}`;
 const stepOf = (folder: string) => Number(folder.slice("step-".length));
 const FOLDER = /^step-\d{9}$/;
 /** Checkpoints, and drafts that a killed process left behind. */
@@ -56,7 +57,7 @@ export async function writeCheckpoint(
   saveState: (path: string) => Promise<{ sha256: string; parametersSha256: string }>,
   kept: Kept,
 ): Promise<void> {
-  const final = join(directory, folderOf(content.step));
+  const final = join(directory, checkpointFolder(content.step));
   const draft = `${final}.draft`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { recursive: true });
@@ -66,7 +67,7 @@ export async function writeCheckpoint(
   for (const file of ["state.npz", "checkpoint.json"]) await syncFile(join(draft, file));
   await rm(final, { recursive: true, force: true });
   await rename(draft, final);
-  await prune(directory, folderOf(content.step), kept);
+  await prune(directory, checkpointFolder(content.step), kept);
 }
 
 /** Which checkpoints stay when a new one is written. */
