@@ -100,6 +100,21 @@ program
     for (const [path, what] of files) console.log(`${path}  ${what}`);
   });
 
+program
+  .command("doctor")
+  .argument("[config]", "YAML file of a run")
+  .option("--set <key=value>", "override a key of the config; may be given again", collected, [])
+  .description(
+    "check engine, data, teacher, disk and memory, and say what to mend; exit code 1 if something fails",
+  )
+  .action(async (path: string | undefined, { set: sets }: { set: string[] }) => {
+    const { examineAll } = await import("./doctor/doctor.ts");
+    const { findingLines } = await import("./doctor/finding.ts");
+    const tell = (finding: Parameters<typeof findingLines>[0]) => console.log(findingLines(finding));
+    const healthy = await examineAll(path === undefined ? undefined : { path, sets }, tell);
+    process.exitCode = healthy ? 0 : 1;
+  });
+
 const engine = program.command("engine").description("the TensorFlow engine under the trainer");
 
 engine

@@ -10,6 +10,7 @@ import { openRunFolder } from "../learn/run-folder.ts";
 import { fixedViewOf, teacherResolution } from "../learn/teacher-views.ts";
 import { teachOnline } from "../teach/online.ts";
 import { bottleneckOf } from "./bottleneck.ts";
+import { diskUse } from "./disk.ts";
 import { type EvaluationCost, evaluationCost } from "./evaluation-cost.ts";
 import { type Pace, type TeacherPace, tryStudent, tryTeacher, tryViews } from "./parts.ts";
 import { type Rehearsal, rehearse } from "./rehearse.ts";
@@ -118,19 +119,12 @@ async function measure(
     teacherSeconds: teacher?.computePerImage === undefined ? undefined : asked * teacher.computePerImage,
     sentImages: (teacher?.sent ?? 0) + (online?.tally.images ?? 0) + (evaluated?.tally.images ?? 0),
     memoryBytes: process.resourceUsage().maxRSS * 1024,
-    diskBytes: diskOf(config, total, together),
+    diskBytes: diskUse(config, {
+      steps: total,
+      state: together.save.bytes,
+      ledgerLine: together.ledgerLine,
+    }).bytes,
   };
-}
-
-/** Bytes that a logged step adds to the metrics and the event file. */
-const METRICS_LINE = 700;
-
-/** What lies in the run's folder in the end, and one checkpoint more while that is written. */
-function diskOf({ checkpoint, log }: TrainConfig, total: number, { save, ledgerLine }: Rehearsal): number {
-  const { everySteps, keep, keepEvery } = checkpoint;
-  const made = Math.ceil(total / everySteps);
-  const kept = Math.min(made, keep + (keepEvery ? Math.floor(total / keepEvery) : 0)) + 1;
-  return kept * save.bytes + total * ledgerLine + (total / log.everySteps) * METRICS_LINE;
 }
 
 /** Where the run that is there stands; 0 if there is none. */

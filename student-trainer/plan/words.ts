@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { compact, counted, duration, percent } from "../report/words.ts";
+import { bytes, compact, counted, duration, percent } from "../report/words.ts";
 import { rateOf } from "./bottleneck.ts";
 import type { Pace } from "./parts.ts";
 import type { Plan } from "./plan.ts";
@@ -57,9 +57,4 @@ function sharedCores({ views, teacher, student }: Plan, together: number): strin
 /** Seconds in words, short ones with digits. */
 function span(seconds: number): string {
   return seconds < 10 ? `${compact(seconds)} s` : duration(seconds);
-}
-
-/** "12.3 GB" */
-function bytes(count: number): string {
-  return `${compact(count)}${count >= 1000 ? "" : " "}B`;
 }
