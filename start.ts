@@ -37,7 +37,8 @@ try {
   console.log(`     listens on ${gateway.url}; a key for team "start" made`);
 
   process.env.FUNMATCH_START_KEY = key;
-  for (const teacher of config.teachers) teacher.url = `${gateway.url}/v1/models/fashion`;
+  for (const teacher of config.teachers)
+    if ("url" in teacher) teacher.url = `${gateway.url}/v1/models/fashion`;
   console.log(`3/4  student: ${config.design}, in ${config.run}`);
   const summary = await train(config, { signal: interrupted.signal });
   if (summary) console.log(`4/4  result\n\n${table(summary)}`);

@@ -30,12 +30,19 @@ program
     [],
   )
   .option("--change-length", "let a run that has begun go on to the length that the config says now")
+  .option(
+    "--accept-teacher",
+    "go on with another version of a teacher than the run began with; the ledger tells from which step on",
+  )
   .description("train a student; an interrupted run goes on where it stopped")
-  .action(async (path: string, options: { set: string[]; changeLength?: boolean }) => {
-    const config = readTrainConfig(path, options.set);
-    const { train } = await import("./learn/train.ts");
-    await train(config, { signal: interrupt(), changeLength: options.changeLength });
-  });
+  .action(
+    async (path: string, options: { set: string[]; changeLength?: boolean; acceptTeacher?: boolean }) => {
+      const { set, ...allowed } = options;
+      const config = readTrainConfig(path, set);
+      const { train } = await import("./learn/train.ts");
+      await train(config, { signal: interrupt(), ...allowed });
+    },
+  );
 
 program
   .command("plan")

@@ -4,8 +4,8 @@ import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
 import { TIME } from "./learn/length.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
-import { teacherAddress } from "./teach/address.ts";
 import { DESIGNS, type DesignName } from "./teach/designs.ts";
+import { checkTeacherSpec, teacherSchema } from "./teachers.ts";
 
 const count = z.int().positive();
 
@@ -26,17 +26,6 @@ const source = z.union([
   z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
   z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
-
-const teacher = z.strictObject({
-  url: z.string(),
-  key: z.string().optional(),
-  version: z
-    .string()
-    .regex(/^sha256:[0-9a-f]{64}$/, "expected sha256:<64 hex digits>")
-    .optional(),
-  /** Side of the views that it is asked for: the student's crop, flip and mixup at another resolution; absent: the student's. */
-  resolution: z.int().min(8).max(1024).optional(),
-});
 
 /** What every student has. */
 const anyStudent = {
@@ -87,7 +76,9 @@ export const trainSchema = z.strictObject({
     /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
     maxCorrupt: z.number().min(0).lt(1).default(0.01),
   }),
-  teachers: z.array(teacher).max(1, "one teacher a run for now").default([]),
+  teachers: z.array(teacherSchema).max(8).default([]),
+  /** How several teachers teach: the sum of the distances from each (absent), or the distance from the mean of their probabilities. */
+  combine: z.enum(["sum", "mean"]).optional(),
   design: z.enum(Object.keys(DESIGNS) as DesignName[]),
   student,
   distance: distanceSchema.prefault({}),
@@ -136,7 +127,7 @@ export const trainSchema = z.strictObject({
   log: z.strictObject({ everySteps: count.default(10), tensorboard: z.boolean().default(true) }).prefault({}),
   /** Steps whose views and teacher answers are prepared ahead of the student. */
   inFlight: z.int().min(1).max(256).default(8),
-  /** Images in one request; absent: as many as the teacher's limits allow, written into the run's config. */
+  /** Images in one request; absent: as many as each teacher's limits allow, written into the run's config. */
   chunk: count.optional(),
   /** Threads inside one TensorFlow operation; absent: one a core. Part of the run, since sums depend on it. */
   threads: z.int().min(1).max(1024).optional(),
@@ -176,6 +167,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
     if ("fashion" in split && split.path) split.path = place(split.path);
   }
   if (config.student.init) config.student.init = place(config.student.init);
+  for (const teacher of config.teachers) if ("file" in teacher) teacher.file = place(teacher.file);
   config.run = place(config.run);
   if (config.design === "fix/ic_ens") config.ensemble ??= 1024;
   checkTogether(config, path);
@@ -195,6 +187,8 @@ function checkTogether(config: TrainConfig, path: string): void {
     );
   if (config.design !== "labels" && config.teachers.length === 0)
     fail(`design ${config.design} needs a teacher: teachers: [{ url: https://…/v1/models/NAME }]`);
+  if (config.combine !== undefined && config.teachers.length < 2)
+    fail("combine is how several teachers teach: leave it out, or name more teachers");
   if (config.batch % config.accumulate !== 0)
     fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
   const { everySteps, keepEvery = everySteps } = config.checkpoint;
@@ -202,7 +196,7 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail(`checkpoint.keepEvery: checkpoints are made every ${everySteps} steps; give a multiple of that`);
   if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
     fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
-  for (const { url } of config.teachers) teacherAddress(url);
+  for (const teacher of config.teachers) checkTeacherSpec(teacher);
   const { student } = config;
   if (student.model === "vit" && student.patch > student.resolution)
     fail(`student.patch is ${student.patch} pixels, but student.resolution only ${student.resolution}`);

@@ -4,46 +4,46 @@ import { isDigest } from "./digest.ts";
 
 const count = z.int().nonnegative();
 
+/** What a card says, whoever's it is: a teacher of another protocol has one too, under a version of another form. */
+export const anyCardSchema = z.object({
+  id: z.string().min(1),
+  /** "sha256:…"; may be empty until the model is ready */
+  version: z.string(),
+  /** K; may be 0 until the model is ready */
+  classes: count,
+  labels: z.array(z.string()).optional(),
+  input: z.object({
+    /** Side of the square images that the network was made for. */
+    resolution: z.int().positive(),
+    /** What pixel values 0 and 255 become inside the network. */
+    valueRange: z.tuple([z.number(), z.number()]),
+    channels: z.int().positive(),
+    dtypes: z.array(z.enum(["uint8", "float32"])).min(1),
+    /** Whether images of another size are resized (bilinear) instead of refused. */
+    resizes: z.boolean(),
+  }),
+  /** Images that one forward pass takes. */
+  maxBatch: z.int().positive(),
+  state: z.enum(["loading", "ready", "failed"]),
+  /** Share of the loading that is done, 0..1. */
+  progress: z.number().min(0).max(1).optional(),
+  /** Whether the same image has the same logits, bit for bit, in every batch. */
+  bitStable: z.boolean(),
+  parameters: count,
+  /** Engine, device, compute dtype…: told, but no part of the version. */
+  runtime: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+});
+
 /** A model's card (`GET /v1/models/{model}`). */
-export const cardSchema = z
-  .object({
-    id: z.string().min(1),
-    /** "sha256:…"; may be empty until the model is ready */
-    version: z.string(),
-    /** K; may be 0 until the model is ready */
-    classes: count,
-    labels: z.array(z.string()).optional(),
-    input: z.object({
-      /** Side of the square images that the network was made for. */
-      resolution: z.int().positive(),
-      /** What pixel values 0 and 255 become inside the network. */
-      valueRange: z.tuple([z.number(), z.number()]),
-      channels: z.int().positive(),
-      dtypes: z.array(z.enum(["uint8", "float32"])).min(1),
-      /** Whether images of another size are resized (bilinear) instead of refused. */
-      resizes: z.boolean(),
-    }),
-    /** Images that one forward pass takes. */
-    maxBatch: z.int().positive(),
-    state: z.enum(["loading", "ready", "failed"]),
-    /** Share of the loading that is done, 0..1. */
-    progress: z.number().min(0).max(1).optional(),
-    /** Whether the same image has the same logits, bit for bit, in every batch. */
-    bitStable: z.boolean(),
-    parameters: count,
-    /** Engine, device, compute dtype…: told, but no part of the version. */
-    runtime: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-  })
-  .superRefine((card, context) => {
-    const refuse = (path: string, message: string) =>
-      context.addIssue({ code: "custom", path: [path], message });
-    if (card.state === "ready" && !isDigest(card.version))
-      refuse("version", "expected sha256:<64 hex digits>");
-    if (card.state === "ready" && card.classes === 0) refuse("classes", "a model that is ready has classes");
-    if (card.labels !== undefined && card.labels.length !== card.classes) {
-      refuse("labels", `expected one for each of ${card.classes} classes, got ${card.labels.length}`);
-    }
-  });
+export const cardSchema = anyCardSchema.superRefine((card, context) => {
+  const refuse = (path: string, message: string) =>
+    context.addIssue({ code: "custom", path: [path], message });
+  if (card.state === "ready" && !isDigest(card.version)) refuse("version", "expected sha256:<64 hex digits>");
+  if (card.state === "ready" && card.classes === 0) refuse("classes", "a model that is ready has classes");
+  if (card.labels !== undefined && card.labels.length !== card.classes) {
+    refuse("labels", `expected one for each of ${card.classes} classes, got ${card.labels.length}`);
+  }
+});
 
 export type Card = z.infer<typeof cardSchema>;
 

@@ -1,4 +1,12 @@
-export { type Card, cardSchema, type Limits, limitsSchema, type ModelList, modelListSchema } from "./card.ts";
+export {
+  anyCardSchema,
+  type Card,
+  cardSchema,
+  type Limits,
+  limitsSchema,
+  type ModelList,
+  modelListSchema,
+} from "./card.ts";
 export { digestFromHash, isDigest, sha256 } from "./digest.ts";
 export { HEADERS, IDENTITY_HEADER, isRequestId, MSGPACK_TYPE } from "./headers.ts";
 export {

@@ -5,7 +5,8 @@ import { UserError } from "@funmatch/config";
 import { readTrainConfig, type TrainConfig } from "../config.ts";
 import { openPool, type ViewPool } from "../data/pool.ts";
 import { type Checkpoint, readNewestCheckpoint } from "../learn/checkpoint.ts";
-import { openTeacherOf, poolOptions } from "../learn/open-run.ts";
+import { poolOptions } from "../learn/open-run.ts";
+import { openTeachersOf } from "../learn/open-teachers.ts";
 import { bindingConfigOf } from "../learn/run-folder.ts";
 import type { Teacher } from "../teach/client.ts";
 import { DESIGNS } from "../teach/designs.ts";
@@ -14,7 +15,7 @@ import { type Check, checkOf } from "./check.ts";
 import { checkConfig, checkData } from "./data.ts";
 import { checkParameters } from "./parameters.ts";
 import { checkSteps } from "./steps.ts";
-import { checkTeacher, checkVerified } from "./teacher.ts";
+import { checkTeachers, checkVerified } from "./teacher.ts";
 
 /** What an audit found; written as `audit.json`. */
 export interface Audit {
@@ -70,13 +71,12 @@ async function checkDataAndTeacher(
 ): Promise<Check[]> {
   const design = DESIGNS[config.design];
   await using opened = new AsyncDisposableStack();
-  const teacher = await teacherNow(config, o);
-  if (typeof teacher !== "string") opened.defer(() => teacher.close());
-  const checks = [checkVerified(walk, design)];
-  if (config.teachers.length > 0) checks.push(checkTeacher(walk, teacher));
+  const teachers = await teachersNow(config, o);
+  for (const teacher of teachers) if (typeof teacher !== "string") opened.defer(() => teacher.close());
+  const checks = [checkVerified(walk, design, teachers), ...checkTeachers(walk, teachers)];
   let pool: ViewPool;
   try {
-    pool = await openPool(poolOptions(config, config.chunk ?? config.batch));
+    pool = await openPool(poolOptions(config));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return [...checks, checkOf("data", [error.message], "")];
@@ -84,19 +84,22 @@ async function checkDataAndTeacher(
   opened.defer(() => pool.close());
   const began: { digest: string; images?: number } = walk.head?.data ?? { digest: checkpoint.dataDigest };
   const data = checkData(began, pool.sources.train!);
-  return [...checks, data, ...(await checkSteps({ ...o, walk, design, pool, teacher, data, began }))];
+  return [...checks, data, ...(await checkSteps({ ...o, walk, design, pool, teachers, data, began }))];
 }
 
-/** The teacher that is served now, whichever version it is, or why there is none to ask. */
-async function teacherNow(
+/** Each teacher that is served now, whichever version it is, or why there is none to ask. */
+async function teachersNow(
   config: TrainConfig,
   o: { signal: AbortSignal; say: (line: string) => void },
-): Promise<Teacher | string> {
-  const unpinned = { ...config, teachers: config.teachers.map(({ version: _, ...spec }) => spec) };
-  try {
-    return (await openTeacherOf(unpinned, undefined, o)) ?? "labels taught";
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error; // TeacherError is one
-    return error.message;
+): Promise<(Teacher | string)[]> {
+  const found: (Teacher | string)[] = [];
+  for (const { version: _, ...spec } of config.teachers) {
+    try {
+      found.push(...(await openTeachersOf({ ...config, teachers: [spec] }, undefined, o)));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error; // TeacherError is one
+      found.push(error.message);
+    }
   }
+  return found;
 }

@@ -1,7 +1,7 @@
 import { UserError } from "@funmatch/config";
 import type { TrainBatch } from "../data/batch.ts";
 import type { ViewPool } from "../data/pool.ts";
-import type { LedgerLine } from "../learn/ledger.ts";
+import { type LedgerLine, recordsOf } from "../learn/ledger.ts";
 import { ahead } from "../teach/ahead.ts";
 
 /** A recorded step made again from seed and data. */
@@ -41,15 +41,21 @@ export async function* remake(
   }
 }
 
-function differences(line: LedgerLine, { views, teacherViews, chunks }: TrainBatch): string[] {
+function differences(line: LedgerLine, { views, questions }: TrainBatch): string[] {
   const findings: string[] = [];
-  if (teacherViews?.digest !== line.teacherDigest)
-    findings.push(`step ${line.step}: the teacher's own views are other bytes than it was asked for`);
-  if (views.digest !== line.digest) findings.push(`step ${line.step}: other bytes than it was taught from`);
-  // Chunks that were sent must be those bytes too: this is where student and teacher could part.
-  const same = !line.chunks || JSON.stringify(line.chunks) === JSON.stringify(chunks);
-  if (!same && views.digest === line.digest)
-    findings.push(`step ${line.step}: the teacher was sent other bytes than were made for it`);
+  const sameViews = views.digest === line.digest;
+  if (!sameViews) findings.push(`step ${line.step}: other bytes than it was taught from`);
+  for (const [i, { teacherDigest, chunks }] of recordsOf(line).entries()) {
+    const question = questions[i];
+    const who = line.teachers ? `teacher ${i + 1}` : "the teacher";
+    const own = question && question.views !== views ? question.views.digest : undefined;
+    if (own !== teacherDigest)
+      findings.push(`step ${line.step}: ${who}'s own views are other bytes than it was asked for`);
+    // Chunks that were sent must be those bytes too: this is where student and teacher could part.
+    const same = !chunks || JSON.stringify(chunks) === JSON.stringify(question?.chunks);
+    if (!same && sameViews)
+      findings.push(`step ${line.step}: ${who} was sent other bytes than were made for it`);
+  }
   return findings;
 }
 

@@ -6,9 +6,18 @@ import {
   type LedgerChange,
   type LedgerHead,
   type LedgerLine,
+  recordsOf,
 } from "../learn/ledger.ts";
 import { type Check, checkOf } from "./check.ts";
 import { readLedger } from "./read-ledger.ts";
+
+/** A teacher's version, and the step from which it taught. */
+export interface TaughtFrom {
+  version: string;
+  step: number;
+  /** Whether the run's user had said that it may replace the one before. */
+  accepted: boolean;
+}
 
 /** What one pass over a ledger finds. */
 export interface Walk {
@@ -21,8 +30,8 @@ export interface Walk {
   sampled: LedgerLine[];
   /** Lines that tell what images were at their first use. */
   firstUses: LedgerLine[];
-  /** Each teacher version with the first step that it taught. */
-  versions: Map<string, number>;
+  /** Of each teacher, the versions that taught, in the order in which they came. */
+  versions: TaughtFrom[][];
   /** Digests of the parameters by step. */
   parameters: Map<number, string>;
   /** Whether every line is what its chain says, and the last one what the checkpoint says. */
@@ -37,7 +46,7 @@ export interface Walk {
 export async function walkLedger(path: string, checkpoint: Checkpoint, sample: number): Promise<Walk> {
   const walk: Omit<Walk, "chain"> = {
     ...{ steps: 0, verifiedSteps: 0, sampled: [], firstUses: [], changes: [] },
-    versions: new Map(),
+    versions: [],
     parameters: new Map(),
   };
   const findings: string[] = [];
@@ -75,8 +84,13 @@ function note(walk: Omit<Walk, "chain">, line: LedgerLine, sample: number): void
   walk.steps++;
   if (line.verified) walk.verifiedSteps++;
   if (line.pictures) walk.firstUses.push(line);
-  if (line.teacherVersion && !walk.versions.has(line.teacherVersion))
-    walk.versions.set(line.teacherVersion, line.step);
+  for (const [i, { teacherVersion: version, replaces }] of recordsOf(line).entries()) {
+    walk.versions[i] ??= [];
+    const before = walk.versions[i].at(-1);
+    if (before?.version === version) continue;
+    const accepted = before !== undefined && replaces === before.version;
+    walk.versions[i].push({ version, step: line.step, accepted });
+  }
   if (line.parametersSha256) walk.parameters.set(line.step, line.parametersSha256);
   // Reservoir sampling: the n-th line stays with probability sample / n.
   if (walk.sampled.length < sample) walk.sampled.push(line);

@@ -16,7 +16,8 @@ interface StepOptions {
   walk: Walk;
   design: Design;
   pool: ViewPool;
-  teacher: Teacher | string;
+  /** Each, or why it cannot be asked. */
+  teachers: (Teacher | string)[];
   /** What the comparison of the data's digests gave, and what the run began with. */
   data: Check;
   began: { images?: number };
@@ -25,12 +26,13 @@ interface StepOptions {
 }
 
 /**
- * Makes the sampled steps again and asks the teacher about them, then makes every first use of an image again,
+ * Makes the sampled steps again and asks the teachers about them, then makes every first use of an image again,
  * so that changed images are found and named.
  */
 export async function checkSteps(o: StepOptions): Promise<Check[]> {
   const { sampled, firstUses } = o.walk;
-  const asking = whyNotAsked(o) ?? askAgain(o.teacher as Teacher);
+  const why = whyNotAsked(o);
+  const asking = why === undefined ? o.teachers.map((teacher, i) => askAgain(teacher as Teacher, i)) : [];
   const other: string[] = [];
   const changed = new Set<string>();
   const answers: string[] = [];
@@ -39,9 +41,9 @@ export async function checkSteps(o: StepOptions): Promise<Check[]> {
   for await (const { line, batch, findings, changed: pictures } of remade(o, sampled)) {
     other.push(...findings);
     for (const picture of pictures) changed.add(picture);
-    if (!batch || findings.length > 0 || refused || typeof asking === "string") continue;
+    if (!batch || findings.length > 0 || refused || why !== undefined) continue;
     try {
-      answers.push(...(await asking(line, batch, o.signal)));
+      for (const ask of asking) answers.push(...(await ask(line, batch, o.signal)));
       asked++;
     } catch (error) {
       if (!(error instanceof TeacherError)) throw error;
@@ -68,7 +70,7 @@ export async function checkSteps(o: StepOptions): Promise<Check[]> {
           `${looked} are as they were`,
         )
       : open("images", "with another number of images every batch is another: none can be named"),
-    answersCheck(answers, asked, typeof asking === "string" ? asking : refused, o.teacher),
+    answersCheck(answers, asked, why ?? refused, o.teachers),
   ];
 }
 
@@ -80,24 +82,28 @@ function hasSameSize({ began, pool }: StepOptions): boolean {
   return began.images === undefined || began.images === pool.sources.train!.size;
 }
 
-/** Why the teacher's answers cannot be compared, if so. */
-function whyNotAsked({ teacher, design, walk }: StepOptions): string | undefined {
-  if (typeof teacher === "string") return teacher;
+/** Why the teachers' answers cannot be compared, if so. */
+function whyNotAsked({ teachers, design, walk }: StepOptions): string | undefined {
   const { kind } = design.teaching;
   if (kind === "fixed" || kind === "labels") return `no teacher was asked for batches: teaching was ${kind}`;
-  const taught = [...walk.versions.keys()].at(-1);
-  return teacher.card.version === taught ? undefined : `not asked: another teacher is served`;
+  for (const [i, teacher] of teachers.entries()) {
+    if (typeof teacher === "string") return teacher;
+    const versions = walk.versions[i] ?? [];
+    if (versions.length > 1) return "not asked: more than one version taught";
+    if (teacher.card.version !== versions[0]?.version) return "not asked: another teacher is served";
+  }
+  return undefined;
 }
 
 function answersCheck(
   findings: string[],
   asked: number,
   why: string | undefined,
-  teacher: Teacher | string,
+  teachers: (Teacher | string)[],
 ): Check {
   if (findings.length === 0 && why) return open("answers", why);
   if (asked === 0) return open("answers", "no batch could be made again, so none was asked about");
-  const stable = typeof teacher !== "string" && teacher.card.bitStable;
+  const stable = teachers.every((teacher) => typeof teacher !== "string" && teacher.card.bitStable);
   const how = stable ? "bit for bit" : `within ${TOLERANCE} of the logits' length`;
   return checkOf("answers", findings, `${asked} steps, asked about again, got the same logits ${how}`);
 }

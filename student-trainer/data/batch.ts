@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   type CropRange,
   draws,
@@ -10,10 +9,21 @@ import {
 } from "@funmatch/views";
 import { type Replaced, readOrReplace } from "./corrupt.ts";
 import { framingsOf } from "./framings.ts";
+import {
+  bytesOf,
+  chunksOf,
+  digestOf,
+  eachTeachersViews,
+  evaluationSides,
+  type Layer,
+  layersIn,
+  teachersOf,
+  trainingSides,
+  viewsOf,
+} from "./layers.ts";
 import { examplesOf } from "./order.ts";
 import type { Source } from "./source.ts";
 
-const CHANNELS = 3;
 /** Images of a batch that are read at the same time: enough to hide the disk, few enough to bound memory. */
 const READS_AT_ONCE = 4;
 
@@ -24,7 +34,7 @@ export interface Recipe {
   batch: number;
   /** Side of the square views, in pixels. */
   resolution: number;
-  /** Images a request to the teacher, at most. */
+  /** Images a request to a teacher, at most, unless the teacher has a number of its own. */
   chunk: number;
   view: ViewKind;
   /** Bounds of the inception crop; absent, the paper's. */
@@ -35,19 +45,21 @@ export interface Recipe {
   mixup: number;
   /** Whether each image is mixed by a lambda of its own, not all of a batch by one. */
   lambdaEach?: boolean;
-  /** The teacher's own bytes, where it is not asked for the student's. */
-  teacher?: TeacherViews;
+  /** What each teacher is asked for; absent: one teacher, asked for the student's views. */
+  teachers?: TeacherViews[];
 }
 
-/** How the teacher's views differ from the student's. */
+/** What a teacher sees. */
 export interface TeacherViews {
   /** Side of the teacher's square views, in pixels. */
   resolution: number;
   /**
-   * In training. same: the student's crop and flip, mixed alike; independent: drawn anew; none: it is not asked about
-   * training batches.
+   * In training. same: the student's crop and flip, mixed alike; independent: drawn anew, for all teachers alike;
+   * none: it is not asked about training batches.
    */
   training: "same" | "independent" | "none";
+  /** Images a request, at most; absent: the recipe's. */
+  chunk?: number;
 }
 
 /** Images as the teacher and the student see them: uint8 [N, H, W, 3], in shared memory, and "sha256:<hex>" of it. */
@@ -57,7 +69,13 @@ export interface Views {
   digest: string;
 }
 
-/** Part of a batch that goes to the teacher in one request: `count` images from `start` on, and their digest. */
+/** What a teacher is asked: for which views (those of the student, the very same object, where it sees what the student sees), in which requests. */
+export interface Question {
+  views: Views;
+  chunks: Chunk[];
+}
+
+/** Part of a batch that goes to a teacher in one request: `count` images from `start` on, and their digest. */
 export interface Chunk {
   start: number;
   count: number;
@@ -79,10 +97,8 @@ export interface TrainBatch {
   lambdas?: Float32Array;
   /** What the student trains on. */
   views: Views;
-  /** What the teacher is asked for; absent where it is asked for `views`. */
-  teacherViews?: Views;
-  /** Of what the teacher is asked for. */
-  chunks: Chunk[];
+  /** One for each teacher that is asked about training batches. */
+  questions: Question[];
   /** Corrupt images that others stand in for; absent if there are none. */
   replaced?: Replaced[];
   /** First 16 hex digits of the SHA-256 of each image's pixels, for the images of the first epoch, which come first. */
@@ -96,29 +112,12 @@ export interface EvalBatch {
   views: Views;
   /** Corrupt images that others stand in for; absent if there are none. */
   replaced?: Replaced[];
-  /** The same pictures at the teacher's resolution, where that is another. */
-  teacherViews?: Views;
-}
-
-/** How many bytes `count` views of a resolution take. */
-export function bytesOf(count: number, resolution: number): number {
-  return count * resolution * resolution * CHANNELS;
-}
-
-/** How many bytes a training batch takes: the student's views, then the teacher's own if it has some. */
-export function bytesOfBatch({ batch, resolution, teacher }: Recipe): number {
-  const own = teacher && teacher.training !== "none" ? bytesOf(batch, teacher.resolution) : 0;
-  return bytesOf(batch, resolution) + own;
-}
-
-/** How many bytes `count` evaluation views take, the teacher's included if its resolution is another. */
-export function bytesOfEvaluation(count: number, { resolution, teacher }: Recipe): number {
-  const both = teacher && teacher.resolution !== resolution;
-  return bytesOf(count, resolution) + (both ? bytesOf(count, teacher.resolution) : 0);
+  /** The same pictures for each teacher, at its resolution; `views` itself where that is the student's. */
+  teacherViews: Views[];
 }
 
 /**
- * Makes the batch of a step into `memory`, which must have {@link bytesOfBatch} bytes. The bytes depend on the recipe,
+ * Makes the batch of a step into `memory`, which must have `bytesOfBatch` bytes. The bytes depend on the recipe,
  * the step and the images alone. A large batch is mixed whole, then cut into chunks. Another image stands in for a
  * corrupt one, with its own label and the crop that was drawn for the corrupt one.
  *
@@ -130,18 +129,15 @@ export async function makeTrainBatch(
   step: number,
   memory: SharedArrayBuffer,
 ): Promise<TrainBatch> {
-  const { seed, batch, resolution, teacher } = recipe;
+  const { seed, batch, resolution } = recipe;
   const examples = examplesOf(seed, step, batch, source.size);
   const stream = draws(seed, "mixup", step);
   const lambdas = Float32Array.from({ length: recipe.lambdaEach ? batch : 1 }, () =>
     mixupLambda(stream, recipe.mixup),
   );
   const mixed = lambdas.some((lambda) => lambda !== 1);
-  const student = layer(memory, 0, batch, resolution, mixed);
-  const own =
-    teacher && teacher.training !== "none"
-      ? layer(memory, student.data.length, batch, teacher.resolution, mixed)
-      : undefined;
+  const sides = [resolution, ...trainingSides(recipe)];
+  const { first: student, others } = layersIn(memory, batch, sides, mixed);
   const indices = new Int32Array(batch);
   const replaced: Replaced[] = [];
   const pictures: string[] = [];
@@ -154,11 +150,12 @@ export async function makeTrainBatch(
     if (epoch === 0) pictures[place] = digestOf(image.data).slice("sha256:".length, "sha256:".length + 16);
     const framings = framingsOf(recipe, image, epoch, index);
     writeFramed(image, framings.student, resolution, student.plain, bytesOf(place, resolution));
-    if (own) writeFramed(image, framings.teacher, own.resolution, own.plain, bytesOf(place, own.resolution));
+    for (const own of others)
+      writeFramed(image, framings.teacher, own.resolution, own.plain, bytesOf(place, own.resolution));
   });
-  for (const { plain, data } of own ? [student, own] : [student])
+  for (const { plain, data } of [student, ...others])
     if (mixed) mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
-  const asked = own ?? student;
+  const views = viewsOf(student.data, batch, resolution);
   return {
     step,
     epoch: examples[0]!.epoch,
@@ -166,24 +163,20 @@ export async function makeTrainBatch(
     labels: indices.map((index) => source.label(index)),
     lambda: lambdas.reduce((sum, lambda) => sum + lambda) / lambdas.length,
     lambdas: recipe.lambdaEach ? lambdas : undefined,
-    views: viewsOf(student.data, batch, resolution),
-    teacherViews: own && viewsOf(own.data, batch, own.resolution),
-    chunks: chunksOf(asked.data, batch, recipe.chunk, asked.resolution),
+    views,
+    questions: questionsOf(recipe, views, others),
     ...inOrder(replaced),
     pictures: pictures.length > 0 ? pictures : undefined,
   };
 }
 
-/** Where the views of one who sees them are written, and what they become once mixed, if they are. */
-function layer(
-  memory: SharedArrayBuffer,
-  offset: number,
-  count: number,
-  resolution: number,
-  mixed: boolean,
-): { resolution: number; plain: Uint8Array; data: Uint8Array } {
-  const data = new Uint8Array(memory, offset, bytesOf(count, resolution));
-  return { resolution, data, plain: mixed ? new Uint8Array(data.length) : data };
+/** What each teacher is asked about a training batch; views that several are asked for are hashed once. */
+function questionsOf(recipe: Recipe, student: Views, others: Layer[]): Question[] {
+  const own = others.map(({ data, resolution }) => viewsOf(data, recipe.batch, resolution));
+  const views = eachTeachersViews(recipe, student, own);
+  return teachersOf(recipe).flatMap(({ training, chunk = recipe.chunk }, i) =>
+    training === "none" ? [] : [{ views: views[i]!, chunks: chunksOf(views[i]!, chunk) }],
+  );
 }
 
 /**
@@ -194,19 +187,17 @@ function layer(
  */
 export async function makeEvalBatch(
   source: Source,
-  { seed, resolution, centralSide, teacher }: Pick<Recipe, "seed" | "resolution" | "centralSide" | "teacher">,
+  recipe: Pick<Recipe, "seed" | "resolution" | "centralSide" | "teachers">,
   start: number,
   count: number,
   memory: SharedArrayBuffer,
 ): Promise<EvalBatch> {
+  const { seed, resolution, centralSide } = recipe;
   if (start < 0 || count < 1 || start + count > source.size) {
     throw new RangeError(`${source.name} has ${source.size} images, not ${start} … ${start + count - 1}`);
   }
-  const data = new Uint8Array(memory, 0, bytesOf(count, resolution));
-  const own =
-    teacher && teacher.resolution !== resolution
-      ? layer(memory, data.length, count, teacher.resolution, false)
-      : undefined;
+  const sides = [resolution, ...evaluationSides(recipe)];
+  const { first, others } = layersIn(memory, count, sides, false);
   const labels = Int32Array.from({ length: count }, (_, place) => source.label(start + place));
   const replaced: Replaced[] = [];
   await eachAtOnce(count, async (place) => {
@@ -215,16 +206,18 @@ export async function makeEvalBatch(
       replaced.push(corrupt);
       labels[place] = -1;
     }
-    writeCentralView(image, resolution, data, bytesOf(place, resolution), centralSide);
-    if (!own) return;
-    const side = centralSide && Math.round((centralSide * own.resolution) / resolution);
-    writeCentralView(image, own.resolution, own.data, bytesOf(place, own.resolution), side);
+    for (const { resolution: own, data } of [first, ...others]) {
+      const side = centralSide && Math.round((centralSide * own) / resolution);
+      writeCentralView(image, own, data, bytesOf(place, own), side);
+    }
   });
+  const views = viewsOf(first.data, count, resolution);
+  const own = others.map((other) => viewsOf(other.data, count, other.resolution));
   return {
     indices: Int32Array.from({ length: count }, (_, place) => start + place),
     labels,
-    views: viewsOf(data, count, resolution),
-    teacherViews: own && viewsOf(own.data, count, own.resolution),
+    views,
+    teacherViews: eachTeachersViews(recipe, views, own),
     ...inOrder(replaced),
   };
 }
@@ -252,22 +245,4 @@ export async function eachAtOnce(count: number, work: (place: number) => Promise
   const ended = await Promise.allSettled(Array.from({ length: READS_AT_ONCE }, lane));
   const failed = ended.find((lane) => lane.status === "rejected");
   if (failed !== undefined) throw failed.reason;
-}
-
-/** Bytes as views, with their digest. */
-export function viewsOf(data: Uint8Array, count: number, resolution: number): Views {
-  return { shape: [count, resolution, resolution, CHANNELS], data, digest: digestOf(data) };
-}
-
-function chunksOf(data: Uint8Array, batch: number, chunk: number, resolution: number): Chunk[] {
-  return Array.from({ length: Math.ceil(batch / chunk) }, (_, i) => {
-    const start = i * chunk;
-    const count = Math.min(chunk, batch - start);
-    const bytes = data.subarray(bytesOf(start, resolution), bytesOf(start + count, resolution));
-    return { start, count, digest: digestOf(bytes) };
-  });
-}
-
-function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }

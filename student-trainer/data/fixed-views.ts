@@ -1,6 +1,7 @@
 import { type CropRange, draws, writeCentralView, writeView } from "@funmatch/views";
-import { bytesOf, type EvalBatch, eachAtOnce, viewsOf } from "./batch.ts";
+import { type EvalBatch, eachAtOnce } from "./batch.ts";
 import { readOrReplace } from "./corrupt.ts";
+import { bytesOf, viewsOf } from "./layers.ts";
 import type { Source } from "./source.ts";
 
 /** What a fixed teacher is asked for, once, of every training image. */
@@ -16,6 +17,9 @@ export interface FixedView {
   /** Shorter side of the pictures that central views are cut from; absent, the paper's 160 for 128. */
   centralSide?: number;
 }
+
+/** Fixed views, and of which image each is. */
+export type FixedBatch = Omit<EvalBatch, "teacherViews">;
 
 /** The name under which answers are kept: equal names are equal bytes, for the same data. */
 export function nameOfView({ kind, ensemble, resolution, seed, crop, centralSide }: FixedView): string {
@@ -45,7 +49,7 @@ export async function makeFixedViews(
   start: number,
   count: number,
   memory: SharedArrayBuffer,
-): Promise<EvalBatch> {
+): Promise<FixedBatch> {
   const { ensemble, resolution } = view;
   const data = new Uint8Array(memory, 0, bytesOf(count, resolution));
   const firstImage = Math.floor(start / ensemble);

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { UserError } from "@funmatch/config";
 import { type EvalBatch, makeEvalBatch, makeTrainBatch, type Recipe, type TrainBatch } from "./batch.ts";
-import { type FixedView, makeFixedViews } from "./fixed-views.ts";
+import { type FixedBatch, type FixedView, makeFixedViews } from "./fixed-views.ts";
 import { type Source, type SourceIndex, sourceOf } from "./source.ts";
 
 /** What a view thread is started with. */
@@ -19,7 +19,7 @@ export type Task =
 
 /** A thread's answer to a task. */
 export type Outcome =
-  | { batch: TrainBatch | EvalBatch }
+  | { batch: TrainBatch | EvalBatch | FixedBatch }
   | { failure: { message: string; usersMistake: boolean } };
 
 const port = parentPort!;
@@ -28,7 +28,7 @@ const opened = new Map<string, Source>(
   Object.entries(sources).map(([split, index]) => [split, sourceOf(index)]),
 );
 
-function make(task: Task): Promise<TrainBatch | EvalBatch> {
+function make(task: Task): Promise<TrainBatch | EvalBatch | FixedBatch> {
   if (task.kind === "train") return makeTrainBatch(opened.get("train")!, recipe, task.step, task.memory);
   const { start, count, memory } = task;
   if (task.kind === "fixed") return makeFixedViews(opened.get("train")!, task.view, start, count, memory);

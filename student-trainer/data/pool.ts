@@ -1,15 +1,8 @@
 import { UserError } from "@funmatch/config";
-import {
-  bytesOf,
-  bytesOfBatch,
-  bytesOfEvaluation,
-  type EvalBatch,
-  type Recipe,
-  type TrainBatch,
-  type Views,
-} from "./batch.ts";
+import type { EvalBatch, Recipe, TrainBatch, Views } from "./batch.ts";
 import { type CorruptImages, countCorrupt } from "./corrupt-count.ts";
-import type { FixedView } from "./fixed-views.ts";
+import type { FixedBatch, FixedView } from "./fixed-views.ts";
+import { bytesOf, bytesOfBatch, bytesOfEvaluation } from "./layers.ts";
 import { lendMemory } from "./memory.ts";
 import type { Task } from "./pool-worker.ts";
 import { indexSources, type Source, type SourceSpec, sourceOf } from "./source.ts";
@@ -40,12 +33,12 @@ export interface ViewPool {
   /** Central views of `count` images of a split, from image `start` on. */
   evaluation(split: string, start: number, count: number): Promise<EvalBatch>;
   /** Fixed views of training images: of view v the image is floor(v / ensemble). */
-  fixed(view: FixedView, start: number, count: number): Promise<EvalBatch>;
+  fixed(view: FixedView, start: number, count: number): Promise<FixedBatch>;
   /**
    * Gives a batch's memory back for a later batch. Its `views.data` must not be touched afterwards, by tensors
    * either. A batch that is never released costs only its memory, until it is collected.
    */
-  release(batch: TrainBatch | EvalBatch): void;
+  release(batch: Made): void;
   /** Ends the threads once the batches they are making are done; batches not yet begun are refused. */
   close(): Promise<void>;
 }
@@ -71,7 +64,7 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
   const memory = lendMemory();
   const corrupt = countCorrupt({ sources, most: maxCorrupt, known, onFound: onCorrupt });
 
-  async function make<Batch extends TrainBatch | EvalBatch>(
+  async function make<Batch extends Made>(
     split: string,
     bytes: number,
     task: (memory: SharedArrayBuffer) => Task,
@@ -80,16 +73,7 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
     try {
       const batch = (await threads.run(task(buffer))) as Batch;
       if (batch.replaced) corrupt.add(split, batch.replaced);
-      // The thread's answer carries another handle on the same memory: keep to ours, which can be given back.
-      const ours = ({ data, ...views }: Views): Views => ({
-        ...views,
-        data: new Uint8Array(buffer, data.byteOffset, data.length),
-      });
-      return {
-        ...batch,
-        views: ours(batch.views),
-        teacherViews: batch.teacherViews && ours(batch.teacherViews),
-      };
+      return inMemory(batch, buffer);
     } catch (error) {
       memory.giveBack(buffer);
       throw error;
@@ -120,6 +104,33 @@ export async function openPool(options: PoolOptions): Promise<ViewPool> {
       })),
     release: (batch) => memory.giveBack(batch.views.data.buffer as SharedArrayBuffer),
     close: threads.close,
+  };
+}
+
+/** A batch of any kind. */
+type Made = TrainBatch | EvalBatch | FixedBatch;
+
+/**
+ * The thread's answer carries another handle on the memory that was lent to it: this keeps to ours, which can be given
+ * back. Views that were one object stay one.
+ */
+function inMemory<Batch extends Made>(batch: Batch, buffer: SharedArrayBuffer): Batch {
+  const known = new Map<Views, Views>();
+  const ours = (views: Views): Views => {
+    const found = known.get(views) ?? {
+      ...views,
+      data: new Uint8Array(buffer, views.data.byteOffset, views.data.length),
+    };
+    known.set(views, found);
+    return found;
+  };
+  return {
+    ...batch,
+    views: ours(batch.views),
+    ...("questions" in batch && {
+      questions: batch.questions.map(({ views, chunks }) => ({ views: ours(views), chunks })),
+    }),
+    ...("teacherViews" in batch && { teacherViews: batch.teacherViews.map(ours) }),
   };
 }
 

@@ -1,19 +1,20 @@
 import { Worker } from "node:worker_threads";
 import { UserError } from "@funmatch/config";
 import type { EvalBatch, TrainBatch } from "./batch.ts";
+import type { FixedBatch } from "./fixed-views.ts";
 import type { Outcome, Task, ThreadData } from "./pool-worker.ts";
 
 /** View threads behind one queue. */
 export interface Threads {
   /** @throws UserError for what is wrong with the data; Error after {@link Threads.close} or a thread's death. */
-  run(task: Task): Promise<TrainBatch | EvalBatch>;
+  run(task: Task): Promise<TrainBatch | EvalBatch | FixedBatch>;
   /** Refuses what has not begun, lets the rest end, and ends the threads. */
   close(): Promise<void>;
 }
 
 interface Job {
   task: Task;
-  resolve(batch: TrainBatch | EvalBatch): void;
+  resolve(batch: TrainBatch | EvalBatch | FixedBatch): void;
   reject(error: Error): void;
 }
 

@@ -14,7 +14,7 @@ export async function checkData(config: TrainConfig): Promise<{ findings: Findin
   let pool: ViewPool;
   try {
     // More corrupt images than the run allows are a finding, not an error.
-    pool = await openPool({ ...poolOptions(config, config.batch), maxCorrupt: 1 });
+    pool = await openPool({ ...poolOptions(config), maxCorrupt: 1 });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return {

@@ -44,8 +44,10 @@ async function examineRun(config: TrainConfig, told: (findings: Finding[]) => vo
   const data = await checkData(config);
   told(data.findings);
   try {
-    for (const spec of config.teachers)
-      told(await checkTeacher(spec, { config, pool: data.pool, began: checkpoint?.teacherVersion }));
+    for (const which of config.teachers.keys()) {
+      const began = checkpoint?.teacherVersions?.[which];
+      told(await checkTeacher(which, { config, pool: data.pool, began }));
+    }
     if (!data.pool) return;
     const { labels, size } = data.pool.sources.train!;
     const steps = totalSteps(config.length, size, config.batch) ?? 0;

@@ -3,7 +3,7 @@ import { access, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { networkOf } from "@funmatch/models";
 import type { TrainConfig } from "../config.ts";
-import { bytesOfBatch } from "../data/batch.ts";
+import { bytesOfBatch } from "../data/layers.ts";
 import { poolOptions } from "../learn/open-run.ts";
 import { ruleOf } from "../learn/optimizer.ts";
 import { studentModel } from "../learn/student.ts";
@@ -65,7 +65,7 @@ async function existing(folder: string): Promise<string> {
 const EMPTY_BYTES = 400e6;
 
 function checkMemory(config: TrainConfig, state: number): Finding {
-  const batches = (config.inFlight + 1) * bytesOfBatch(poolOptions(config, config.batch));
+  const batches = (config.inFlight + 1) * bytesOfBatch(poolOptions(config));
   // Beside the state its gradients and, while a checkpoint is written, a copy.
   const least = EMPTY_BYTES + 3 * state + batches;
   const free = process.availableMemory();

@@ -1,15 +1,22 @@
 import { randomUUID } from "node:crypto";
-import { secret, UserError } from "@funmatch/config";
+import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import type { ViewPool } from "../data/pool.ts";
+import { openTeachersOf } from "../learn/open-teachers.ts";
+import { teacherResolution } from "../learn/teacher-views.ts";
 import { choices } from "../report/figures.ts";
 import { percent } from "../report/words.ts";
 import { askPieces, cut, largestChunk } from "../teach/chunks.ts";
-import { openTeacher, type Teacher } from "../teach/client.ts";
+import type { Teacher } from "../teach/client.ts";
+import { nameOfTeacher } from "../teachers.ts";
 import { sampleOf } from "./data.ts";
 import { type Finding, fault, warning, well } from "./finding.ts";
 
-type Spec = TrainConfig["teachers"][number];
+interface Examination {
+  config: TrainConfig;
+  pool?: ViewPool;
+  signal: AbortSignal;
+}
 
 /** How long a teacher may keep a doctor waiting. */
 const PATIENCE_MS = 30_000;
@@ -18,34 +25,34 @@ const PATIENCE_MS = 30_000;
  * Whether a teacher can be reached, lets the key in, is the version that the run is bound to, fits the data, and knows
  * what is on it: a sample of pictures is really sent, as an evaluation.
  *
+ * @param which of the config's
  * @param o.began the version that the run began with
  * @param o.patienceMs how long it may take, or tell to wait
  */
 export async function checkTeacher(
-  spec: Spec,
-  o: { config: TrainConfig; pool?: ViewPool; began?: string; patienceMs?: number },
+  which: number,
+  o: Omit<Examination, "signal"> & { began?: string; patienceMs?: number },
 ): Promise<Finding[]> {
   const name = "teacher";
   let waited: string | undefined;
   const { patienceMs = PATIENCE_MS } = o;
   const signal = AbortSignal.timeout(patienceMs);
+  const spec = o.config.teachers[which]!;
+  const named = nameOfTeacher(spec);
   let teacher: Teacher;
   try {
-    const key = spec.key === undefined ? undefined : secret(spec.key);
-    const onWait = (why: string) => {
+    const say = (why: string) => {
       waited = why;
     };
-    const patience = { attempts: 2, firstDelayMs: 300 };
-    teacher = await openTeacher({
-      ...{ url: spec.url, key, pinnedVersion: o.began ?? spec.version },
-      ...{ onWait, signal, patience },
-    });
+    const began = o.began === undefined ? undefined : [o.began];
+    const [opened] = await openTeachersOf({ ...o.config, teachers: [spec] }, began, { signal, say });
+    teacher = opened!;
   } catch (error) {
     if (signal.aborted)
       return [
         fault(
           name,
-          `${waited ?? spec.url} (waited ${patienceMs / 1000} s)`,
+          `${waited ?? named} (waited ${patienceMs / 1000} s)`,
           "wait, or look at the service's log",
         ),
       ];
@@ -53,13 +60,13 @@ export async function checkTeacher(
     return [fault(name, error.message, "start the service, or correct teachers in the config")];
   }
   try {
-    return await examine(teacher, spec, { ...o, signal });
+    return await examine(teacher, which, { ...o, signal });
   } catch (error) {
     if (signal.aborted)
       return [
         fault(
           name,
-          `${waited ?? `${spec.url}: no answer in ${patienceMs / 1000} s`}`,
+          `${waited ?? `${named}: no answer in ${patienceMs / 1000} s`}`,
           "wait, or ask for more quota",
         ),
       ];
@@ -70,11 +77,7 @@ export async function checkTeacher(
   }
 }
 
-async function examine(
-  teacher: Teacher,
-  spec: Spec,
-  o: { config: TrainConfig; pool?: ViewPool; signal: AbortSignal },
-): Promise<Finding[]> {
+async function examine(teacher: Teacher, which: number, o: Examination): Promise<Finding[]> {
   const { card, limits, url } = teacher;
   const version = `${card.version.slice(0, "sha256:".length + 12)}…`;
   const findings = [
@@ -88,7 +91,8 @@ async function examine(
         "a resumed run will differ from an uninterrupted one in the last bits; nothing to mend if that does not matter",
       ),
     );
-  const side = spec.resolution ?? o.config.student.resolution;
+  const spec = o.config.teachers[which]!;
+  const side = teacherResolution(spec, o.config);
   if (side !== card.input.resolution)
     findings.push(
       card.input.resizes
@@ -104,17 +108,22 @@ async function examine(
           ),
     );
   const most = largestChunk(limits, side * side * 3);
-  const requests = Math.ceil(o.config.batch / Math.min(most, o.config.chunk ?? most));
+  const requests = Math.ceil(o.config.batch / Math.min(most, spec.chunk ?? o.config.chunk ?? most));
   findings.push(
     well(
       "limits",
       `${most} images a request: ${requests} ${requests === 1 ? "request" : "requests"} a step; no quota is told`,
     ),
   );
-  return o.pool ? [...findings, ...(await checkAnswers(teacher, o.pool, o.signal))] : findings;
+  return o.pool ? [...findings, ...(await checkAnswers(teacher, which, o.pool, o.signal))] : findings;
 }
 
-async function checkAnswers(teacher: Teacher, pool: ViewPool, signal: AbortSignal): Promise<Finding[]> {
+async function checkAnswers(
+  teacher: Teacher,
+  which: number,
+  pool: ViewPool,
+  signal: AbortSignal,
+): Promise<Finding[]> {
   const { sources } = pool;
   const split = ["validation", "test"].find((one) => sources[one]) ?? "train";
   const { labels, size } = sources[split]!;
@@ -141,7 +150,7 @@ async function checkAnswers(teacher: Teacher, pool: ViewPool, signal: AbortSigna
   const session = randomUUID();
   for (const { start, count } of sampleOf(size)) {
     const batch = await pool.evaluation(split, start, count);
-    const views = batch.teacherViews ?? batch.views;
+    const views = batch.teacherViews[which]!;
     const most = largestChunk(teacher.limits, views.data.length / count);
     const call = { purpose: "eval" as const, requestId: `${session}-doctor-${start}`, signal };
     const { logits } = await askPieces(teacher.ask, views, cut(views, most), call);

@@ -8,7 +8,7 @@ import { uncroppedSide } from "@funmatch/views";
 import { stringify } from "yaml";
 import { readTrainConfig, type TrainConfig } from "../config.ts";
 import { studentModel } from "../learn/student.ts";
-import { readCard } from "../report/card.ts";
+import { readCards } from "../report/card.ts";
 import { readExported } from "./exported-checkpoint.ts";
 import { studentGraph } from "./student-graph.ts";
 
@@ -47,7 +47,7 @@ export async function exportRun(run: string, o: { out: string; checkpoint: strin
   const graph = studentGraph({ model, weights, resolution });
   writeSavedModel(place("saved_model"), graph);
   writeGraphModel(place("tfjs"), graph);
-  const labels = (await readCard(run))?.labels;
+  const labels = (await readCards(run))[0]?.labels;
   const files: Exported["files"] = [
     [place("student.npz"), "weights by name"],
     [place("saved_model"), "SavedModel: uint8 images → logits, probabilities"],

@@ -20,7 +20,8 @@ const checkpointSchema = z.strictObject({
   /** Steps of the whole run, once they are settled; a run whose config says otherwise had its length changed. */
   totalSteps: z.int().positive().optional(),
   dataDigest: z.string(),
-  teacherVersion: z.string().optional(),
+  /** Of each teacher, in the order of the config. */
+  teacherVersions: z.array(z.string()).optional(),
   metricsBytes: z.int().min(0),
   /** The newest event file for TensorBoard, and its length. */
   tensorboard: z.strictObject({ file: z.string(), bytes: z.int().min(0) }).optional(),

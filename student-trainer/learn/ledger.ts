@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Lesson } from "../teach/window.ts";
+import { isVerified, type Lesson } from "../teach/window.ts";
 import { logitsSketch } from "./logits-sketch.ts";
 
 /** The first line of `ledger.jsonl`: what the run began with. */
@@ -22,25 +22,35 @@ export interface LedgerChange {
   chain: string;
 }
 
-/** One line of `ledger.jsonl`: what one step was taught from. */
-export interface LedgerLine {
+/** What one teacher said in one step. */
+export interface TeacherRecord {
+  /** Digest of what the teacher saw, where its views are not the student's. */
+  teacherDigest?: string;
+  /** Image ranges of the batch and the digests that they were sent under; absent if they were not sent. */
+  chunks?: { start: number; count: number; digest: string }[];
+  teacherVersion: string;
+  /** The version that taught before, where it is another from this step on because the run's user said so. */
+  replaces?: string;
+  /** SHA-256 of the logits as applied, float32 little-endian. */
+  logits: string;
+  /** Of the same logits, to compare within a tolerance where bits may differ: `logitsSketch`. */
+  sketch?: number[];
+  /** True when every chunk was answered online under the digest of the very bytes that were made for the teacher. */
+  verified: boolean;
+}
+
+/** One line of `ledger.jsonl`: what one step was taught from. With one teacher, its record stands in the line itself. */
+export interface LedgerLine extends Partial<TeacherRecord> {
   step: number;
   /** Digest of the batch bytes that the student trained on. */
   digest: string;
-  /** Digest of what the teacher saw, where its views are not the student's. */
-  teacherDigest?: string;
-  /** Image ranges of the batch and the digests that they were sent and answered under; absent if they were not sent. */
-  chunks?: { start: number; count: number; digest: string }[];
-  teacherVersion?: string;
-  /** SHA-256 of the logits as applied, float32 little-endian. */
-  logits?: string;
-  /** Of the same logits, to compare within a tolerance where bits may differ: `logitsSketch`. */
-  sketch?: number[];
+  /** Of a run with several, in the order of its config. */
+  teachers?: TeacherRecord[];
   /** Of each image's first use, in the order of the batch: what it was, so that a changed one can be named. */
   pictures?: string[];
   /** At the steps of checkpoints: SHA-256 of the parameters after the step. */
   parametersSha256?: string;
-  /** True when every chunk was answered online under the digest of the very bytes trained on. */
+  /** True when every teacher's answer was. */
   verified: boolean;
   /** SHA-256 over the previous line's chain and this line without it: an edited line breaks all that follow. */
   chain: string;
@@ -60,22 +70,49 @@ export function ledgerChange(content: Omit<LedgerChange, "chain">, previousChain
   return { ...content, chain: chainOf(content, previousChain) };
 }
 
-/** Makes the ledger line of a lesson that was applied; `parametersSha256` where they were read after it. */
-export function ledgerLine(lesson: Lesson, previousChain: string, parametersSha256?: string): LedgerLine {
-  const { batch, logits, version } = lesson;
+/**
+ * Makes the ledger line of a lesson that was applied.
+ *
+ * @param parametersSha256 where they were read after it
+ * @param replaced the versions that taught up to here, where a teacher is another one from this step on
+ */
+export function ledgerLine(
+  lesson: Lesson,
+  previousChain: string,
+  parametersSha256?: string,
+  replaced: (string | undefined)[] = [],
+): LedgerLine {
+  const { batch, taught } = lesson;
+  const records = taught.map((_, i) => recordOf(lesson, i, replaced[i]));
   const line: Omit<LedgerLine, "chain"> = {
     step: batch.step,
     digest: batch.views.digest,
-    teacherDigest: batch.teacherViews?.digest,
-    chunks: lesson.verified ? batch.chunks : undefined,
-    teacherVersion: version,
-    logits: logits && logitsSha256(logits),
-    sketch: logits && logitsSketch(logits),
+    ...(records.length > 1 ? { teachers: records } : records[0]),
     pictures: batch.pictures,
     parametersSha256,
-    verified: lesson.verified,
+    verified: isVerified(lesson),
   };
   return { ...line, chain: chainOf(line, previousChain) };
+}
+
+function recordOf({ batch, taught }: Lesson, which: number, replaces?: string): TeacherRecord {
+  const { logits, version, verified } = taught[which]!;
+  const question = batch.questions[which];
+  return {
+    teacherDigest: question && question.views !== batch.views ? question.views.digest : undefined,
+    chunks: question?.chunks,
+    teacherVersion: version,
+    replaces,
+    logits: logitsSha256(logits),
+    sketch: logitsSketch(logits),
+    verified,
+  };
+}
+
+/** What each teacher said in a step, in the order of the config; nothing where labels taught. */
+export function recordsOf(line: LedgerLine): TeacherRecord[] {
+  if (line.teachers) return line.teachers;
+  return line.teacherVersion === undefined ? [] : [line as TeacherRecord];
 }
 
 /** The chain value that a line must carry. */

@@ -61,6 +61,8 @@ async function checkSameConfig(
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
   settleAsBefore(config.length, before.length as TrainConfig["length"]);
+  const teachers = (before.teachers ?? []) as TrainConfig["teachers"];
+  for (const [i, teacher] of config.teachers.entries()) teacher.chunk ??= teachers[i]?.chunk;
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
@@ -97,8 +99,17 @@ function boundBy(config: Record<string, unknown>): Record<string, unknown> {
   const { resize } = config.evaluate as TrainConfig["evaluate"];
   const bound = Object.entries(config).filter(([key]) => !FREE.has(key));
   const teachers = config.teachers as TrainConfig["teachers"] | undefined;
-  const sides = teachers?.map(({ resolution }) => resolution);
-  return { ...Object.fromEntries(bound), "evaluate.resize": resize, "teachers.resolution": sides };
+  return {
+    ...Object.fromEntries(bound),
+    "evaluate.resize": resize,
+    "teachers.resolution": teachers?.map(({ resolution }) => resolution),
+    "teachers.chunk": ifAny(teachers?.map(({ chunk }) => chunk)),
+    "teachers.oip": ifAny(teachers?.map((teacher) => ("oip" in teacher ? teacher.oip : undefined))),
+  };
+}
+
+function ifAny<T>(values: (T | undefined)[] | undefined): (T | undefined)[] | undefined {
+  return values?.some((value) => value !== undefined) ? values : undefined;
 }
 
 async function readMapping(path: string): Promise<Record<string, unknown>> {
@@ -111,9 +122,11 @@ async function readMapping(path: string): Promise<Record<string, unknown>> {
 
 /** Keys given as text rather than `env:NAME` are not written down. */
 function withoutSecrets(config: TrainConfig): TrainConfig {
-  const teachers = config.teachers.map(({ key, ...teacher }) =>
-    key?.startsWith("env:") ? { ...teacher, key } : teacher,
-  );
+  const teachers = config.teachers.map((teacher) => {
+    if ("file" in teacher || teacher.key?.startsWith("env:")) return teacher;
+    const { key: _, ...others } = teacher;
+    return others;
+  });
   return JSON.parse(JSON.stringify({ ...config, teachers })) as TrainConfig;
 }
 

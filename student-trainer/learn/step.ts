@@ -6,6 +6,7 @@ import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
 import { distanceOf, labelLoss } from "./distance.ts";
 import { trainedNames, wholeName } from "./name-pattern.ts";
 import { firstSlots, type OptimizerInputs, optimizerUpdate, ruleOf } from "./optimizer.ts";
+import { distanceFromAll, type Several } from "./several-teachers.ts";
 
 /** What the student is pulled towards: a teacher's logits, or (mixed) one-hot labels. */
 export type Teaching = "logits" | "labels";
@@ -25,6 +26,8 @@ export interface UpdateOptions {
   /** Micro-batches of a batch; 1: it goes through the network at once. */
   accumulate: number;
   teaching: Teaching;
+  /** How many teachers there are and how they teach together; absent where there is one, or none. */
+  several?: Several;
   /** From a teacher's logits; labels have a loss of their own. */
   distance: DistanceConfig;
   optimizer: OptimizerConfig;
@@ -35,7 +38,8 @@ export interface UpdateOptions {
  * Frozen parameters are part of the state, but neither they nor their gradients are computed. Running statistics move
  * with every pass, so with `accumulate` once a micro-batch.
  *
- * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities;
+ * Inputs: `images` uint8 [N, R, R, 3]; `targets` float32 [N, K], the teacher's logits or label probabilities
+ * (of several teachers [N, teachers * K], an image's logits side by side);
  * `step` float32 [], counted from 1; `multiplier` float32 [], the schedule's value for this step;
  * with `accumulate`, `last` float32 [], 1 for a step's last micro-batch, else 0.
  * Outputs: `loss`, `gradientNorm`, `updateNorm`, each float32 [].
@@ -50,13 +54,13 @@ export function updateStep(o: UpdateOptions, network: Network = networkOf(o.mode
   const frozen = names.filter((name) => !trained.includes(name));
   const decays = wholeName(o.optimizer.decay);
   const rule = ruleOf(o.optimizer);
-  const distance = o.teaching === "labels" ? labelLoss : distanceOf(o.distance);
+  const distance = o.teaching === "labels" ? labelLoss : distanceFromAll(distanceOf(o.distance), o.several);
   const microBatch = o.batch / o.accumulate;
   const image = [microBatch, o.resolution, o.resolution, 3];
   return {
     inputs: {
       images: { shape: image, dtype: "uint8" },
-      targets: { shape: [microBatch, o.model.classes], dtype: "float32" },
+      targets: { shape: [microBatch, (o.several?.teachers ?? 1) * o.model.classes], dtype: "float32" },
       step: { shape: [], dtype: "float32" },
       multiplier: { shape: [], dtype: "float32" },
       ...(o.accumulate > 1 && { last: { shape: [], dtype: "float32" } as const }),

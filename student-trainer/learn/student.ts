@@ -3,6 +3,7 @@ import { bitBlocks, type NetworkConfig, vitVariant } from "@funmatch/models";
 import type { TrainConfig } from "../config.ts";
 import type { Teaching } from "./step.ts";
 import type { StudentApi, StudentInit } from "./student-worker.ts";
+import { budgetThreads } from "./thread-budget.ts";
 
 export type Student = EngineWorker<StudentApi>;
 
@@ -37,13 +38,16 @@ export async function startStudent(
     accumulate: config.accumulate,
     evaluationBatch: config.evaluate.batch,
     teaching: o.teaching,
+    several:
+      config.teachers.length > 1
+        ? { teachers: config.teachers.length, combine: config.combine ?? "sum" }
+        : undefined,
     distance: config.distance,
     optimizer: config.optimizer,
     seed: config.seed,
     initFile: config.student.init,
     stateFile: o.stateFile,
   };
-  // TensorFlow reads its thread budget from the environment when its thread loads it.
-  process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
+  budgetThreads(config);
   return spawnEngineWorker<StudentApi>(new URL("./student-worker.ts", import.meta.url), init);
 }

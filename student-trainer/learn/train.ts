@@ -6,36 +6,40 @@ import { startProgress } from "../report/progress.ts";
 import { SAMPLES, writeSamples } from "../report/samples.ts";
 import { evaluateSplits, evaluationLines } from "../report/splits.ts";
 import type { Summary } from "../report/summary.ts";
-import { labelTargets } from "../teach/designs.ts";
-import { openTeaching } from "../teach/teaching.ts";
-import { type Lesson, lessons } from "../teach/window.ts";
+import { type Lecturer, openTeaching } from "../teach/teaching.ts";
+import { isVerified, type Lesson, lessons } from "../teach/window.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
 import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
 import { openMetricsLog } from "./metrics-log.ts";
-import { openRun } from "./open-run.ts";
+import { type OpenRun, openRun } from "./open-run.ts";
 import { bindingConfig, openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import type { StepResult } from "./student-worker.ts";
+import { targetsOf } from "./targets.ts";
 import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
+
+export interface TrainOptions {
+  signal: AbortSignal;
+  /** Lets a run go on with another version of a teacher than it began with; its ledger tells from which step on. */
+  acceptTeacher?: boolean;
+  /** Lets a run that has begun go on to another length. */
+  changeLength?: boolean;
+}
 
 /**
  * Trains a student as the config says, or goes on with the run that is in its folder.
  *
  * @param o.signal ends the run after the step it is in, with a checkpoint
- * @param o.changeLength lets a run that has begun go on to another length
  * @returns the summary, or undefined when the run was interrupted
  * @throws UserError for what a user can mend, TeacherError for an answer that must not be learned from;
  *   the steps before are in a checkpoint then
  */
-export async function train(
-  config: TrainConfig,
-  o: { signal: AbortSignal; changeLength?: boolean },
-): Promise<Summary | undefined> {
+export async function train(config: TrainConfig, o: TrainOptions): Promise<Summary | undefined> {
   const folder = await openRunFolder(config, o);
   try {
-    return await trainIn(folder, config, o.signal);
+    return await trainIn(folder, config, o);
   } catch (error) {
     if (!o.signal.aborted || error !== o.signal.reason) throw error;
     process.stderr.write("interrupted between two steps; the same command goes on from there\n");
@@ -48,19 +52,19 @@ export async function train(
 async function trainIn(
   folder: RunFolder,
   config: TrainConfig,
-  signal: AbortSignal,
+  { signal, acceptTeacher }: TrainOptions,
 ): Promise<Summary | undefined> {
   await using ended = new AsyncDisposableStack();
   const progress = startProgress();
   ended.defer(() => progress.end());
-  await using run = await openRun(folder, config, { signal, say: progress.note });
-  const { at, pool, student, teacher, classes, chunk, data } = run;
-  const fixedView = fixedViewOf(config);
+  await using run = await openRun(folder, config, { signal, acceptTeacher, say: progress.note });
+  const { at, pool, student, classes, data } = run;
+  const teachers = lecturersOf(run.teachers, config);
   const teach = await openTeaching({
-    ...{ teacher, data, pool, fixedView, chunk, signal },
+    ...{ teachers, data, pool, signal },
     inFlight: config.inFlight,
     directory: folder.path,
-    onProgress: (done, of) => progress.note(`asked the teacher for ${done} of ${of} training images`),
+    onProgress: (url, done, of) => progress.note(`asked ${url} for ${done} of ${of} training images`),
   });
   const total = await settleSteps({ run, folder, config, teach, signal, say: progress.note });
   const metrics = await openMetricsLog(folder, config, at);
@@ -78,7 +82,6 @@ async function trainIn(
   const save = async () => {
     await metrics.flush();
     at.ledgerBytes = await ledger.flush();
-    at.teacherVersion = teacher?.card.version;
     at.corrupt = pool.corrupt();
     at.order.examplesSeen = at.step * config.batch;
     const saveState = (path: string) => student.call("save", { path });
@@ -116,14 +119,13 @@ async function trainIn(
     let wantedAt = performance.now();
     for await (const lesson of lessons({ ...steps, batchOf: pool.train, teach, signal })) {
       const { step, views } = lesson.batch;
-      if (step === 1)
-        await writeSamples(
-          folder.path,
-          views,
-          await shownTeacherViews(pool, lesson.batch, fixedView, SAMPLES),
-        );
+      if (step === 1) {
+        const fixedViews = teachers.map(({ fixedView }) => fixedView);
+        const shown = await shownTeacherViews(pool, lesson.batch, fixedViews, SAMPLES);
+        await writeSamples(folder.path, views, shown);
+      }
       const multiplier = scheduleMultiplier(config.schedule, step - 1, total);
-      const targets = lesson.logits ?? labelTargets(lesson.batch, classes);
+      const targets = targetsOf(lesson, classes);
       inStep = true;
       const result = await student.call("step", { images: views.data, targets, step, multiplier });
       checkFinite(result, step);
@@ -133,12 +135,14 @@ async function trainIn(
       const described = isDue(step, config.checkpoint.everySteps, total)
         ? await student.call("describe", {})
         : undefined;
-      const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256);
+      const replaced = replacedBy(lesson, at.teacherVersions);
+      const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256, replaced);
       ledger.write(line);
+      at.teacherVersions = lesson.taught.map(({ version }) => version);
       at.step = step;
       inStep = false;
       at.ledgerChain = line.chain;
-      at.verifiedSteps += lesson.verified ? 1 : 0;
+      at.verifiedSteps += isVerified(lesson) ? 1 : 0;
       at.trainingSeconds += stepSeconds;
       at.waitingSeconds += lesson.waitedSeconds;
       progress.step({
@@ -162,6 +166,20 @@ async function trainIn(
   }
   await ended.disposeAsync();
   return await finishRun(folder, config, run, signal);
+}
+
+/** The teachers, each with how the run asks it. */
+function lecturersOf(teachers: OpenRun["teachers"], config: TrainConfig): Lecturer[] {
+  return teachers.map((teacher, i) => {
+    const spec = config.teachers[i]!;
+    const chunk = spec.chunk ?? config.chunk ?? config.batch;
+    return { teacher, chunk, fixedView: fixedViewOf(spec, config) };
+  });
+}
+
+/** The versions that taught before, where a lesson is taught by others. */
+function replacedBy({ taught }: Lesson, before: string[] = []): (string | undefined)[] {
+  return taught.map(({ version }, i) => (before[i] === version ? undefined : before[i]));
 }
 
 function metricsLine(

@@ -13,14 +13,14 @@ const BATCHES = 2;
 
 /**
  * Times the first batches of the first split that the config evaluates and takes all images to cost as much.
- * The teacher is asked as in any evaluation, so a cache may answer.
+ * The teachers are asked as in any evaluation, so a cache may answer.
  */
 export async function evaluationCost(
-  run: Pick<OpenRun, "classes" | "pool" | "student" | "teacher">,
+  run: Pick<OpenRun, "classes" | "pool" | "student" | "teachers">,
   { evaluate: { splits, batch } }: TrainConfig,
   signal: AbortSignal,
 ): Promise<EvaluationCost> {
-  const { classes, pool, student, teacher } = run;
+  const { classes, pool, student, teachers } = run;
   const images = splits.reduce((sum, split) => sum + pool.sources[split]!.size, 0);
   const [split] = splits;
   if (split === undefined) return { images: 0, seconds: 0 };
@@ -28,7 +28,7 @@ export async function evaluationCost(
   const timed = async (batches: number) => {
     const size = Math.min(pool.sources[split]!.size, batches * batch);
     const began = performance.now();
-    await evaluate({ pool, split, size, batch, classes, forward, teacher, signal });
+    await evaluate({ pool, split, size, batch, classes, forward, teachers, signal });
     return { size, seconds: (performance.now() - began) / 1000 };
   };
   await timed(1); // captures the forward pass

@@ -1,9 +1,13 @@
+import { randomUUID } from "node:crypto";
 import type { TrainConfig } from "../config.ts";
-import type { TrainBatch } from "../data/batch.ts";
+import type { Question, TrainBatch } from "../data/batch.ts";
 import type { OpenRun } from "../learn/open-run.ts";
+import { targetsOf } from "../learn/targets.ts";
+import { fixedViewOf } from "../learn/teacher-views.ts";
 import { ahead } from "../teach/ahead.ts";
-import { labelTargets } from "../teach/designs.ts";
-import { teachOnline } from "../teach/online.ts";
+import { askPieces } from "../teach/chunks.ts";
+import type { Taught } from "../teach/window.ts";
+import { nameOfTeacher } from "../teachers.ts";
 import { tallied } from "./tally.ts";
 
 /** How a part of a run does by itself, with nothing beside it. */
@@ -42,31 +46,63 @@ export async function tryViews({
   return { ...clock.pace(config.batch), batches };
 }
 
-/** What the teacher and the way to it do. */
+/** What a teacher and the way to it do. */
 export interface TeacherPace extends Pace {
-  /** Images that were sent to find out. */
-  sent: number;
+  name: string;
+  /** Whether it computes in this process: nothing is sent. */
+  inProcess: boolean;
+  /** Images that it was asked about to find out. */
+  asked: number;
   /** Seconds that the teacher computes for an image, by its own word; undefined if it says nothing. */
   computePerImage?: number;
-  /** Seconds that a request of a chunk takes beside what the service says it had it. */
+  /** Seconds that a request takes beside what the service says it had it. */
   linkSeconds?: number;
 }
 
-/** Sends batches as training does: first one after the other, which tells link and computing apart, then many at once. */
-export async function tryTeacher(o: Try & { batches: TrainBatch[] }): Promise<TeacherPace | undefined> {
-  const { run, config, batches, signal } = o;
-  if (!run.teacher) return undefined;
-  const { teacher, tally } = tallied(run.teacher);
-  const teach = teachOnline(teacher);
-  const ask = (i: number, cancelled: AbortSignal) => teach(batches[i % batches.length]!, cancelled);
+/**
+ * Asks each teacher about the batches as training does: first one after the other, which tells link and computing
+ * apart, then many at once. A fixed teacher is asked about the views that it gets before training.
+ */
+export async function tryTeachers(o: Try & { batches: TrainBatch[] }): Promise<TeacherPace[]> {
+  const paces: TeacherPace[] = [];
+  for (const which of o.run.teachers.keys()) paces.push(await tryTeacher(which, o));
+  return paces;
+}
+
+async function tryTeacher(which: number, o: Try & { batches: TrainBatch[] }): Promise<TeacherPace> {
+  const { run, config, signal } = o;
+  const seconds = o.seconds / run.teachers.length;
+  const spec = config.teachers[which]!;
+  const { teacher, tally } = tallied(run.teachers[which]!);
+  const questions = await questionsFor(which, o);
+  const images = questions[0]!.views.shape[0];
+  const session = randomUUID();
+  const ask = (i: number, cancelled: AbortSignal) => {
+    const { views, chunks } = questions[i % questions.length]!;
+    const call = { purpose: "train" as const, requestId: `${session}-plan-${i}`, signal: cancelled };
+    return askPieces(teacher.ask, views, chunks, call);
+  };
   const to = Number.POSITIVE_INFINITY;
-  const alone = startClock(o.seconds / 3);
+  const alone = startClock(seconds / 3);
   for await (const _ of ahead({ from: 0, to, inFlight: 1, start: ask, signal })) if (alone.isOver()) break;
   const { computePerImage, linkSeconds } = tally;
-  const clock = startClock((o.seconds * 2) / 3);
+  const clock = startClock((seconds * 2) / 3);
   for await (const _ of ahead({ from: 0, to, inFlight: config.inFlight, start: ask, signal }))
     if (clock.isOver()) break;
-  return { ...clock.pace(config.batch), sent: tally.images, computePerImage, linkSeconds };
+  const known = { name: nameOfTeacher(spec), inProcess: "file" in spec, asked: tally.images };
+  return { ...clock.pace(images), ...known, computePerImage, linkSeconds };
+}
+
+async function questionsFor(
+  which: number,
+  { run, config, batches }: Try & { batches: TrainBatch[] },
+): Promise<Question[]> {
+  const spec = config.teachers[which]!;
+  const view = fixedViewOf(spec, config);
+  if (!view) return batches.map(({ questions }) => questions[which]!);
+  const chunk = spec.chunk ?? config.chunk ?? config.batch;
+  const { views } = await run.pool.fixed(view, 0, Math.min(chunk, run.data.size * view.ensemble));
+  return [{ views, chunks: [{ start: 0, count: views.shape[0], digest: views.digest }] }];
 }
 
 /** Trains on the same few batches again and again. */
@@ -76,10 +112,20 @@ export async function tryStudent(o: Try & { batches: TrainBatch[] }): Promise<Pa
   for (let step = 1; ; step++) {
     signal.throwIfAborted();
     const batch = batches[step % batches.length]!;
-    const targets = labelTargets(batch, run.classes);
+    const targets = targetsOf({ batch, taught: silence(run, batch.indices.length) }, run.classes);
     await run.student.call("step", { images: batch.views.data, targets, step, multiplier: 0 });
     if (clock.isOver()) return clock.pace(config.batch);
   }
+}
+
+/** What teachers would say if they said nothing: logits of zero. */
+export function silence(
+  { teachers, classes }: Pick<OpenRun, "teachers" | "classes">,
+  images: number,
+): Taught[] {
+  return teachers.map(({ card: { version } }) => ({
+    ...{ logits: new Float32Array(images * classes), version, verified: false },
+  }));
 }
 
 /** Counts rounds until the seconds are over; the first one or two warm up and are not timed. */

@@ -3,16 +3,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TrainConfig } from "../config.ts";
-import { bytesOf } from "../data/batch.ts";
+import { bytesOf } from "../data/layers.ts";
 import { readNewestCheckpoint } from "../learn/checkpoint.ts";
 import { type OpenRun, openRun } from "../learn/open-run.ts";
 import { openRunFolder } from "../learn/run-folder.ts";
 import { fixedViewOf, teacherResolution } from "../learn/teacher-views.ts";
 import { teachOnline } from "../teach/online.ts";
+import type { Teach } from "../teach/teaching.ts";
 import { bottleneckOf } from "./bottleneck.ts";
 import { diskUse } from "./disk.ts";
 import { type EvaluationCost, evaluationCost } from "./evaluation-cost.ts";
-import { type Pace, type TeacherPace, tryStudent, tryTeacher, tryViews } from "./parts.ts";
+import { type Pace, silence, type TeacherPace, tryStudent, tryTeachers, tryViews } from "./parts.ts";
 import { type Rehearsal, rehearse } from "./rehearse.ts";
 import { stepsThatFit } from "./settle-length.ts";
 import { tallied } from "./tally.ts";
@@ -20,8 +21,8 @@ import { tallied } from "./tally.ts";
 /** What a run will take, as measured. */
 export interface Plan {
   views: Pace;
-  /** Absent where no teacher is asked during training. */
-  teacher?: TeacherPace;
+  /** In the order of the config. */
+  teachers: TeacherPace[];
   student: Pace;
   together: Rehearsal;
   evaluation: EvaluationCost & { times: number };
@@ -34,12 +35,12 @@ export interface Plan {
   startSeconds: number;
   /** From the start of the trainer to the last evaluation. */
   secondsLeft: number;
-  /** To be sent to the teacher from here to the end. */
+  /** To be sent to teachers from here to the end. */
   send: { images: number; bytes: number };
-  /** Seconds of the teacher's computing for that; undefined if it does not tell. */
+  /** Seconds that teachers compute until then; undefined if none tells. */
   teacherSeconds?: number;
-  /** Images that this measurement sent. */
-  sentImages: number;
+  /** Images that teachers were asked about for this measurement. */
+  askedImages: number;
   /** Most memory that this process held meanwhile. */
   memoryBytes: number;
   diskBytes: number;
@@ -76,48 +77,61 @@ async function measure(
   o: { seconds: number; signal: AbortSignal; say: (line: string) => void },
 ): Promise<Plan> {
   const { signal, say } = o;
-  const fixedView = fixedViewOf(config);
   const part = { run, config, seconds: o.seconds / 4, signal };
   say("measuring the views");
   const { batches, ...views } = await tryViews(part);
-  if (run.teacher) say("measuring the teacher");
-  const teacher = await tryTeacher({ ...part, batches });
+  if (run.teachers.length > 0) say("measuring the teachers");
+  const teachers = await tryTeachers({ ...part, batches });
   say("measuring the student");
   const student = await tryStudent({ ...part, batches });
   for (const batch of batches) run.pool.release(batch);
   say("measuring all of it together");
-  const online = run.teacher && !fixedView ? tallied(run.teacher) : undefined;
-  const teach = online && teachOnline(online.teacher);
+  const isFixed = config.teachers.some((spec) => fixedViewOf(spec, config));
+  const teach = teachFor(run, isFixed);
   const together = await rehearse({ ...part, teach });
-  const evaluated = run.teacher ? tallied(run.teacher) : undefined;
-  const evaluation = await evaluationCost({ ...run, teacher: evaluated?.teacher }, config, signal);
+  const evaluated = run.teachers.map(tallied);
+  const counted = { ...run, teachers: evaluated.map(({ teacher }) => teacher) };
+  const evaluation = await evaluationCost(counted, config, signal);
 
   const total = run.total ?? stepsThatFit(config, run.at, together, evaluation);
   const steps = Math.max(0, total - run.at.step);
-  const { evaluate, checkpoint } = config;
-  const times = Math.ceil(steps / evaluate.everySteps) + 1; // once more at the end, for the predictions
-  const fixedImages = fixedView ? run.data.size * fixedView.ensemble : 0;
-  const asked = run.teacher ? (online ? steps * config.batch : fixedImages) + times * evaluation.images : 0;
-  const fixedSeconds = fixedView && teacher ? (fixedImages * teacher.seconds) / teacher.images : 0;
+  const times = Math.ceil(steps / config.evaluate.everySteps) + 1; // once more at the end, for the predictions
+  const asked = config.teachers.map((spec) => {
+    const { ensemble } = fixedViewOf(spec, config) ?? { ensemble: 0 };
+    return (isFixed ? run.data.size * ensemble : steps * config.batch) + times * evaluation.images;
+  });
+  const sum = (of: (pace: TeacherPace, i: number) => number) =>
+    teachers.reduce((all, one, i) => all + of(one, i), 0);
+  const sent = (i: number) => (teachers[i]!.inProcess ? 0 : asked[i]!);
   return {
     views,
-    teacher,
+    teachers,
     student,
     together,
     evaluation: { ...evaluation, times },
-    bottleneck: bottleneckOf({ views, teacher: fixedView ? undefined : teacher, student }),
+    bottleneck: bottleneckOf({ views, teachers: isFixed ? [] : teachers, student }),
     step: run.at.step,
     totalSteps: total,
     startSeconds,
     secondsLeft:
       startSeconds +
-      fixedSeconds +
+      (isFixed
+        ? sum((pace, i) => ((asked[i]! - times * evaluation.images) * pace.seconds) / pace.images)
+        : 0) +
       steps * together.stepSeconds +
       times * evaluation.seconds +
-      Math.ceil(steps / checkpoint.everySteps) * together.save.seconds,
-    send: { images: asked, bytes: asked * bytesOf(1, teacherResolution(config)) },
-    teacherSeconds: teacher?.computePerImage === undefined ? undefined : asked * teacher.computePerImage,
-    sentImages: (teacher?.sent ?? 0) + (online?.tally.images ?? 0) + (evaluated?.tally.images ?? 0),
+      Math.ceil(steps / config.checkpoint.everySteps) * together.save.seconds,
+    send: {
+      images: sum((_, i) => sent(i)),
+      bytes: sum((_, i) => sent(i) * bytesOf(1, teacherResolution(config.teachers[i]!, config))),
+    },
+    teacherSeconds: teachers.some(({ computePerImage }) => computePerImage !== undefined)
+      ? sum(({ computePerImage = 0 }, i) => asked[i]! * computePerImage)
+      : undefined,
+    askedImages:
+      sum(({ asked }) => asked) +
+      together.askedImages +
+      evaluated.reduce((all, { tally }) => all + tally.images, 0),
     memoryBytes: process.resourceUsage().maxRSS * 1024,
     diskBytes: diskUse(config, {
       steps: total,
@@ -125,6 +139,14 @@ async function measure(
       ledgerLine: together.ledgerLine,
     }).bytes,
   };
+}
+
+/** How the rehearsal is taught. Fixed teachers have said all before training: silence takes as long as what they said. */
+function teachFor(run: OpenRun, isFixed: boolean): Teach | undefined {
+  if (run.teachers.length === 0) return undefined;
+  if (isFixed) return async ({ indices }) => silence(run, indices.length);
+  const each = run.teachers.map(teachOnline);
+  return (batch, signal) => Promise.all(each.map((teach) => teach(batch, signal)));
 }
 
 /** Where the run that is there stands; 0 if there is none. */

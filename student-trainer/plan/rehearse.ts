@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TrainConfig } from "../config.ts";
 import { FIRST_CHAIN, ledgerLine } from "../learn/ledger.ts";
 import type { OpenRun } from "../learn/open-run.ts";
-import { labelTargets } from "../teach/designs.ts";
+import { targetsOf } from "../learn/targets.ts";
 import type { Teach } from "../teach/teaching.ts";
 import { type Lesson, lessons } from "../teach/window.ts";
 
@@ -47,7 +47,7 @@ export async function rehearse(o: {
     const teach: Teach | undefined =
       o.teach &&
       (async (batch, cancelled) => {
-        askedImages += config.batch;
+        askedImages += batch.questions.length * config.batch;
         return o.teach!(batch, cancelled);
       });
     const [timed, idle] = [[] as number[], [] as number[]];
@@ -59,8 +59,8 @@ export async function rehearse(o: {
     for await (const lesson of lessons({
       ...{ from, to: Number.POSITIVE_INFINITY, inFlight, batchOf: pool.train, teach, signal },
     })) {
-      const { batch, logits, waitedSeconds } = lesson;
-      const targets = logits ?? labelTargets(batch, classes);
+      const { batch, waitedSeconds } = lesson;
+      const targets = targetsOf(lesson, classes);
       await student.call("step", { images: batch.views.data, targets, step: batch.step, multiplier: 0 });
       if (line === 0) line = lengthOf(lesson);
       pool.release(batch);

@@ -1,18 +1,18 @@
 import { availableParallelism } from "node:os";
 import { bytes, compact, counted, duration, percent } from "../report/words.ts";
 import { rateOf } from "./bottleneck.ts";
-import type { Pace } from "./parts.ts";
+import type { Pace, TeacherPace } from "./parts.ts";
 import type { Plan } from "./plan.ts";
 
 /** A plan as the terminal shows it. */
 export function planTable(plan: Plan, batch: number): string {
-  const { teacher, together, evaluation } = plan;
+  const { teachers, together, evaluation } = plan;
   const together1 = batch / together.stepSeconds;
   const evaluations =
     evaluation.images === 0 ? "" : `, ${evaluation.times} evaluations of ${span(evaluation.seconds)}`;
   const rows: [string, string][] = [
     ["views", `${rate(plan.views)} alone`],
-    ...(teacher ? [["teacher", `${rate(teacher)} alone${teacherWords(plan)}`] as [string, string]] : []),
+    ...teachers.map((teacher): [string, string] => ["teacher", teacherWords(teacher, teachers.length > 1)]),
     ["student", `${rate(plan.student)} alone`],
     ["together", `${compact(together1)} images/s, ${compact(1000 * together.stepSeconds)} ms a step`],
     ["bottleneck", `${plan.bottleneck}${sharedCores(plan, together1)}`],
@@ -23,12 +23,12 @@ export function planTable(plan: Plan, batch: number): string {
       "to send",
       plan.send.images === 0 ? "" : `${bytes(plan.send.bytes)} for ${counted(plan.send.images)} images`,
     ],
-    ["teacher", plan.teacherSeconds === undefined ? "" : `${span(plan.teacherSeconds)} of its computing`],
+    ["to pay", plan.teacherSeconds === undefined ? "" : `${span(plan.teacherSeconds)} of teachers computing`],
     ["memory", `${bytes(plan.memoryBytes)} in this process`],
     ["disk", `${bytes(plan.diskBytes)}, a checkpoint ${bytes(together.save.bytes)}`],
     [
       "measured with",
-      `${counted(plan.sentImages)} images sent to the teacher, ${together.steps} steps of all together`,
+      `${counted(plan.askedImages)} images that teachers were asked about, ${together.steps} steps of all together`,
     ],
   ];
   return rows
@@ -41,15 +41,16 @@ function rate(pace: Pace): string {
   return `${compact(rateOf(pace))} images/s`;
 }
 
-function teacherWords({ teacher }: Plan): string {
-  if (teacher?.computePerImage === undefined || teacher.linkSeconds === undefined) return "";
+function teacherWords(teacher: TeacherPace, named: boolean): string {
+  const said = `${rate(teacher)} alone${named ? `, ${teacher.name}` : ""}`;
+  if (teacher.computePerImage === undefined || teacher.linkSeconds === undefined) return said;
   const [compute, link] = [1000 * teacher.computePerImage, 1000 * teacher.linkSeconds];
-  return ` (computes ${compact(compute)} ms an image; ${compact(link)} ms a request on the way)`;
+  return `${said} (computes ${compact(compute)} ms an image; ${compact(link)} ms a request on the way)`;
 }
 
 /** Where the parts hold each other up, the slowest one alone does not explain the speed. */
-function sharedCores({ views, teacher, student }: Plan, together: number): string {
-  const slowest = Math.min(...[views, student, ...(teacher ? [teacher] : [])].map(rateOf));
+function sharedCores({ views, teachers, student }: Plan, together: number): string {
+  const slowest = Math.min(...[views, student, ...teachers].map(rateOf));
   if (together > 0.85 * slowest) return "";
   return `; together ${percent(together / slowest, 0)} of its pace alone: the parts share ${availableParallelism()} cores`;
 }

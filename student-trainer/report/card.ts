@@ -1,16 +1,16 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Card, cardSchema } from "@funmatch/wire";
+import { anyCardSchema, type Card } from "@funmatch/wire";
 
 const nameIn = (run: string) => join(run, "teacher.json");
 
-/** Keeps the card of the teacher that a run learned from, for its report. */
-export async function writeCard(run: string, card: Card): Promise<void> {
-  await writeFile(nameIn(run), `${JSON.stringify(card, null, 2)}\n`);
+/** Keeps the cards of the teachers that a run learned from, for its report: one as it is, several in a list. */
+export async function writeCards(run: string, cards: Card[]): Promise<void> {
+  await writeFile(nameIn(run), `${JSON.stringify(cards.length === 1 ? cards[0] : cards, null, 2)}\n`);
 }
 
-/** The card that was kept; undefined if there is none. */
-export async function readCard(run: string): Promise<Card | undefined> {
-  const text = await readFile(nameIn(run), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : cardSchema.safeParse(JSON.parse(text)).data;
+/** The cards that were kept; none if there are none. */
+export async function readCards(run: string): Promise<Card[]> {
+  const text = await readFile(nameIn(run), "utf8").catch(() => "[]");
+  return [JSON.parse(text)].flat().flatMap((card) => anyCardSchema.safeParse(card).data ?? []);
 }

@@ -1,12 +1,22 @@
 import { randomUUID } from "node:crypto";
-import type { EvalBatch } from "../data/batch.ts";
+import type { EvalBatch, Views } from "../data/batch.ts";
 import type { ViewPool } from "../data/pool.ts";
 import { ahead } from "../teach/ahead.ts";
 import { askPieces, type BatchAnswer, cut, largestChunk } from "../teach/chunks.ts";
 import type { Teacher } from "../teach/client.ts";
+import { ensembleLogits } from "../teach/ensemble.ts";
 import { choices, meanKl, shareEqual } from "./figures.ts";
 
-/** A student, and its teacher if it has one, on one split. */
+/** One of several teachers on one split, and the student beside it. */
+export interface BesideTeacher {
+  /** [N,K], in data order. */
+  logits: Float32Array;
+  accuracy: number;
+  agreement: number;
+  kl: number;
+}
+
+/** A student, and its teacher if it has one, on one split; several teachers count as their ensemble. */
 export interface Evaluation {
   /** Share of images whose first choice is the label. */
   accuracy: number;
@@ -20,8 +30,10 @@ export interface Evaluation {
   cacheMisses: number;
   /** [N,K], in data order, without corrupt images. */
   student: Float32Array;
-  /** [N,K], in data order. */
+  /** [N,K], in data order; of several teachers the logarithms of their mean probabilities. */
   teacher?: Float32Array;
+  /** Each of several, in the order of the config; absent where there are not several. */
+  teachers?: BesideTeacher[];
   /** [N] */
   labels: Int32Array;
 }
@@ -36,7 +48,7 @@ export interface EvaluateOptions {
   classes: number;
   /** Logits [batch,K] of exactly `batch` images, [batch,H,W,C] uint8. */
   forward: (images: Uint8Array) => Promise<Float32Array>;
-  teacher?: Teacher;
+  teachers?: Teacher[];
   signal?: AbortSignal;
 }
 
@@ -45,16 +57,16 @@ const CACHED_BYTES = 4 * 2 ** 20;
 const IN_FLIGHT = 3;
 
 /**
- * Student and teacher on the evaluation views of a split. The teacher is asked each time anew, with purpose
- * "eval", so that a cache may answer; its first batches are asked while the student's are computed.
+ * Student and teachers on the evaluation views of a split. The teachers are asked each time anew, with purpose
+ * "eval", so that a cache may answer; the first batches are asked while the student's are computed.
  *
  * @throws TeacherError when an answer fails a check
  */
 export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
-  const { size, batch, classes } = o;
+  const { size, batch, classes, teachers = [] } = o;
   const all = {
     student: new Float32Array(size * classes),
-    teacher: o.teacher && new Float32Array(size * classes),
+    teachers: teachers.map(() => new Float32Array(size * classes)),
     labels: new Int32Array(size),
   };
   const caches: BatchAnswer["caches"] = [];
@@ -64,7 +76,9 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
     const first = i * batch;
     const made = await o.pool.evaluation(o.split, first, Math.min(batch, size - first));
     signal.throwIfAborted();
-    const asked = o.teacher && (await askTeacher(o.teacher, made, `${session}-${i}`, signal));
+    const asked = await Promise.all(
+      teachers.map((teacher, t) => askTeacher(teacher, made.teacherViews[t]!, `${session}-${i}`, signal)),
+    );
     return { first, made, asked };
   };
   const to = Math.ceil(size / batch);
@@ -79,29 +93,38 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
     all.student.set(logits.subarray(0, made.labels.length * classes), first * classes);
     all.labels.set(made.labels, first);
     o.pool.release(made);
-    if (!asked) continue;
-    all.teacher?.set(asked.logits, first * classes);
-    caches.push(...asked.caches);
+    for (const [t, answer] of asked.entries()) {
+      all.teachers[t]!.set(answer.logits, first * classes);
+      caches.push(...answer.caches);
+    }
   }
 
-  const { student, teacher, labels } = withoutCorrupt(all, classes);
+  const { student, teachers: told, labels } = withoutCorrupt(all, classes);
   const chosen = choices(student, classes);
   const accuracy = shareEqual(chosen, labels);
   const count = (said: BatchAnswer["caches"][number]) => caches.filter((cache) => cache === said).length;
   const cacheMisses = count("miss") + count("bypass");
   const known = { accuracy, cacheHits: count("hit"), cacheMisses, student, labels };
-  if (!teacher) return known;
-  const told = choices(teacher, classes);
-  return {
-    ...known,
-    teacher,
-    teacherAccuracy: shareEqual(told, labels),
-    agreement: shareEqual(chosen, told),
-    kl: meanKl(student, teacher, classes),
+  if (told.length === 0) return known;
+  const beside = (logits: Float32Array): BesideTeacher => {
+    const first = choices(logits, classes);
+    return {
+      logits,
+      accuracy: shareEqual(first, labels),
+      agreement: shareEqual(chosen, first),
+      kl: meanKl(student, logits, classes),
+    };
   };
+  const { logits: teacher, accuracy: teacherAccuracy, ...figures } = beside(ensembleLogits(told, classes));
+  const each = told.length > 1 ? { teachers: told.map(beside) } : {};
+  return { ...known, teacher, teacherAccuracy, ...figures, ...each };
 }
 
-type Rows = Pick<Evaluation, "student" | "teacher" | "labels">;
+interface Rows {
+  student: Float32Array;
+  teachers: Float32Array[];
+  labels: Int32Array;
+}
 
 /** The rows of the images that could be decoded. */
 function withoutCorrupt(all: Rows, classes: number): Rows {
@@ -110,14 +133,14 @@ function withoutCorrupt(all: Rows, classes: number): Rows {
   const rowsOf = (logits: Float32Array) => logits.filter((_, i) => counts(Math.floor(i / classes)));
   return {
     student: rowsOf(all.student),
-    teacher: all.teacher && rowsOf(all.teacher),
+    teachers: all.teachers.map(rowsOf),
     labels: all.labels.filter((_, row) => counts(row)),
   };
 }
 
 function askTeacher(
   teacher: Teacher,
-  { views: student, teacherViews: views = student }: EvalBatch,
+  views: Views,
   requestId: string,
   signal: AbortSignal,
 ): Promise<BatchAnswer> {

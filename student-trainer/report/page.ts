@@ -20,14 +20,15 @@ export interface Told {
   curves: Curves;
   /** Absent while the run has not ended. */
   summary?: Summary;
-  card?: Card;
+  /** Of each teacher. */
+  cards: Card[];
   /** PNG */
   samples?: Buffer;
 }
 
 /** The report as one HTML page that loads nothing. */
 export function pageOf(told: Told): string {
-  const { name, curves, summary, card, samples, config } = told;
+  const { name, curves, summary, cards, samples, config } = told;
   const sections = [
     tiles(told),
     section(
@@ -38,7 +39,9 @@ export function pageOf(told: Told): string {
     ),
     samples && sampleSection(samples, told.settings),
     section("Results", results(told)),
-    card && section("Teacher", facts(cardFacts(card))),
+    ...cards.map((card, i) =>
+      section(cards.length > 1 ? `Teacher ${i + 1}` : "Teacher", facts(cardFacts(card))),
+    ),
     section("Configuration", `<pre>${escaped(config)}</pre>`),
   ];
   return `<!doctype html>
@@ -61,10 +64,11 @@ ${sections.filter(Boolean).join("\n")}
 `;
 }
 
-function subtitle({ settings, card, summary, curves }: Told): string {
+function subtitle({ settings, cards, summary, curves }: Told): string {
   const { design, student, batch } = settings;
   const depth = student.depth ? `BiT-R${student.depth}` : `BiT [${student.blocks?.join(", ")}]`;
-  const teacher = card ? `taught by ${card.id}` : design === "labels" ? "taught by labels" : "";
+  const names = cards.map(({ id }) => id).join(" and ");
+  const teacher = names ? `taught by ${names}` : design === "labels" ? "taught by labels" : "";
   const steps = summary
     ? `${counted(summary.steps)} steps of ${batch}`
     : `step ${counted(curves.lastStep)}, not ended yet`;
@@ -173,7 +177,7 @@ function summaryFacts(summary: Summary): [string, string][] {
   const { teacher, student, cache } = summary;
   return [
     ["steps", counted(summary.steps)],
-    ["verified steps", counted(summary.verifiedSteps)],
+    ["verified steps", [counted(summary.verifiedSteps), summary.unverified].filter(Boolean).join(": ")],
     ["time", duration(summary.seconds)],
     ["images per second", compact(summary.imagesPerSecond)],
     ["waiting for the teacher", percent(summary.waitingForTeacher)],
@@ -181,6 +185,15 @@ function summaryFacts(summary: Summary): [string, string][] {
     ["their digest", student.parametersSha256],
     ["teacher parameters", teacher ? counted(teacher.parameters) : "–"],
     ["teacher version", teacher?.version ?? "–"],
+    ...(summary.teachers ?? []).map(({ url, ...each }, i): [string, string] => [
+      `teacher ${i + 1}, ${url}`,
+      Object.keys(each.accuracy)
+        .map((split) => {
+          const [accuracy, agreement] = [each.accuracy[split]!, each.agreement[split]!];
+          return `${split}: accuracy ${percent(accuracy, 2)}, agreement ${percent(agreement, 2)}, KL ${each.kl[split]!.toFixed(4)}`;
+        })
+        .join("; "),
+    ]),
     ["evaluation cache", `${cache.hits} hits, ${cache.misses} misses`],
     ["corrupt images", corruptWords(summary.corruptImages ?? {})],
   ];

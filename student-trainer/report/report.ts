@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { UserError } from "@funmatch/config";
 import { parse } from "yaml";
-import { readCard } from "./card.ts";
+import { readCards } from "./card.ts";
 import { readCurves } from "./metrics.ts";
 import { pageOf, type Told } from "./page.ts";
 import { summarySchema } from "./summary.ts";
@@ -31,7 +31,7 @@ export async function writeReport(run: string): Promise<string> {
     settings: parse(config) as Told["settings"],
     curves,
     summary: summary === undefined ? undefined : summarySchema.parse(JSON.parse(summary)),
-    card: await readCard(run),
+    cards: await readCards(run),
     samples,
   };
   const path = join(run, "report.html");

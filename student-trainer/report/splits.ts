@@ -3,20 +3,20 @@ import type { OpenRun } from "../learn/open-run.ts";
 import { type Evaluation, evaluate } from "./evaluate.ts";
 
 /**
- * Evaluates the student, and its teacher beside it, on every split that the config names, and counts what the
+ * Evaluates the student, and its teachers beside it, on every split that the config names, and counts what the
  * gateway's cache answered.
  */
 export async function evaluateSplits(
-  run: Pick<OpenRun, "at" | "classes" | "pool" | "student" | "teacher">,
+  run: Pick<OpenRun, "at" | "classes" | "pool" | "student" | "teachers">,
   { splits, batch }: TrainConfig["evaluate"],
   signal: AbortSignal,
 ): Promise<Map<string, Evaluation>> {
-  const { at, classes, pool, student, teacher } = run;
+  const { at, classes, pool, student, teachers } = run;
   const forward = (images: Uint8Array) => student.call("forward", { images });
   const found = new Map<string, Evaluation>();
   for (const split of splits) {
     const size = pool.sources[split]!.size;
-    const evaluation = await evaluate({ pool, split, size, batch, classes, forward, teacher, signal });
+    const evaluation = await evaluate({ pool, split, size, batch, classes, forward, teachers, signal });
     at.cacheHits += evaluation.cacheHits;
     at.cacheMisses += evaluation.cacheMisses;
     found.set(split, evaluation);

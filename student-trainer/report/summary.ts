@@ -10,12 +10,27 @@ export const summarySchema = z.object({
   steps: z.int(),
   /** Steps whose logits the teacher gave for the very bytes that its design has for it: those trained on, but for ind/*. */
   verifiedSteps: z.int(),
+  /** Why no step can be verified, where a teacher's answers do not say what they are for. */
+  unverified: z.string().optional(),
   seconds: z.number(),
   imagesPerSecond: z.number(),
   /** Share of the time that the student stood idle for its teacher. */
   waitingForTeacher: z.number(),
-  /** Null where labels teach. */
+  /** Null where labels teach; of several teachers their ensemble, with all versions and parameters. */
   teacher: z.object({ version: z.string(), parameters: z.int(), accuracy: perSplit }).nullable(),
+  /** Each of several. */
+  teachers: z
+    .array(
+      z.object({
+        url: z.string(),
+        version: z.string(),
+        parameters: z.int(),
+        accuracy: perSplit,
+        agreement: perSplit,
+        kl: perSplit,
+      }),
+    )
+    .optional(),
   student: z.object({ parameters: z.int(), accuracy: perSplit, parametersSha256: z.string() }),
   /** Share of equal first choices. */
   agreement: perSplit,

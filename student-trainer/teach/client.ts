@@ -1,4 +1,3 @@
-import { UserError } from "@funmatch/config";
 import {
   type Card,
   encodeRequestHead,
@@ -7,13 +6,10 @@ import {
   type Limits,
   type Purpose,
 } from "@funmatch/wire";
-import { Pool } from "undici";
 import { teacherAddress } from "./address.ts";
 import { readCard, readLimits } from "./card.ts";
-import { TeacherError } from "./errors.ts";
-import { exchange } from "./exchange.ts";
-import { type OnWait, type Patience, untilAnswered } from "./patience.ts";
-import { takeTurns } from "./turns.ts";
+import { type ConnectionOptions, openConnection } from "./connection.ts";
+import { pinned } from "./pin.ts";
 import { verifiedLogits } from "./verify.ts";
 
 /** Images as they are sent: `data` holds [N,H,W,C] row-major in pixel units 0..255. */
@@ -48,27 +44,22 @@ export interface Teacher {
   url: string;
   card: Card;
   limits: Limits;
+  /**
+   * Whether its answers name the digest of what they are for. An Open Inference Protocol server's do not: what it
+   * teaches counts as unverified.
+   */
+  echoesDigest: boolean;
   ask(views: SentViews, call: Call): Promise<Answer>;
   close(): Promise<void>;
 }
 
-export interface TeacherOptions {
-  url: string;
-  /** Bearer token. */
-  key?: string;
+export interface TeacherOptions extends Omit<ConnectionOptions, "origin"> {
   /** The version that a resumed run began with. */
   pinnedVersion?: string;
   /** For one request; the service's own limit, if that is less. */
   timeoutMs?: number;
-  patience?: Patience;
-  onWait?: OnWait;
-  signal?: AbortSignal;
 }
 
-const OPENING: Patience = { attempts: 5, firstDelayMs: 500 };
-/** About two to four minutes: a service that is redeployed comes back within. */
-const TRAINING: Patience = { attempts: 9, firstDelayMs: 500 };
-const CONCURRENT_REQUESTS = 64;
 const dtype: ImageDtype = "uint8";
 
 /**
@@ -81,45 +72,21 @@ const dtype: ImageDtype = "uint8";
  * const { logits } = await teacher.ask(views, { purpose: "train", requestId: "run-step-1" });
  */
 export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
-  const address = teacherAddress(options.url);
-  const { url, prefix, model } = address;
-  const onWait = nowAndThen(options.onWait ?? (() => {}));
-  const headers = commonHeaders(url, options.key);
-  // HTTP/1.1: a connection per request keeps one large upload from holding up another.
-  const pool = new Pool(address.origin, { connections: CONCURRENT_REQUESTS, pipelining: 1, allowH2: false });
-  const inTurn = takeTurns(CONCURRENT_REQUESTS);
-
-  const get = (path: string) =>
-    untilAnswered(
-      url,
-      () =>
-        exchange(pool, {
-          method: "GET",
-          path: `${prefix}${path}`,
-          headers,
-          deadlineMs: 30_000,
-          maxAnswerBytes: 16 * 2 ** 20,
-          signal: options.signal,
-        }),
-      options.patience ?? OPENING,
-      onWait,
-      options.signal,
-    );
-
+  const { url, origin, prefix, model } = teacherAddress(options.url);
+  const connection = openConnection({ ...options, url, origin });
+  const get = (path: string) => connection.get(`${prefix}${path}`);
   try {
-    const card = await readCard(url, () => get(`/v1/models/${model}`), onWait, options.signal);
+    const card = await readCard(url, () => get(`/v1/models/${model}`), connection.onWait, options.signal);
     const limits = readLimits(url, await get("/v1/limits"));
-    const version = pinned(url, card, options.pinnedVersion);
+    const version = pinned(url, card.version, options.pinnedVersion);
     const timeoutMs = Math.min(options.timeoutMs ?? Number.POSITIVE_INFINITY, limits.timeoutMs);
 
-    const ask = (views: SentViews, call: Call): Promise<Answer> => {
+    const ask = async (views: SentViews, call: Call): Promise<Answer> => {
       const head = encodeRequestHead({ ...views, purpose: call.purpose, dtype });
       const images = views.shape[0];
-      const request = {
-        method: "POST" as const,
+      const reply = await connection.post({
         path: `${prefix}/v1/models/${model}/logits`,
         headers: {
-          ...headers,
           "content-type": "application/vnd.msgpack",
           accept: "application/vnd.msgpack",
           [HEADERS.version]: version,
@@ -131,50 +98,18 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
         deadlineMs: timeoutMs * 1.1 + 250, // the service's own 504 says more: let it come first
         maxAnswerBytes: images * card.classes * 4 + 64 * 1024,
         signal: call.signal,
-      };
-      return inTurn(async () => {
-        const patience = options.patience ?? TRAINING;
-        const reply = await untilAnswered(url, () => exchange(pool, request), patience, onWait, call.signal);
-        const who = `${url}, request ${call.requestId}`;
-        const expected = { who, digest: views.digest, version, images, classes: card.classes };
-        const { headers: said } = reply;
-        const server = serverTiming(said.get(HEADERS.serverTiming));
-        return { logits: verifiedLogits(reply, expected), version, cache: cacheSaid(said), server };
       });
+      const who = `${url}, request ${call.requestId}`;
+      const expected = { who, digest: views.digest, version, images, classes: card.classes };
+      const { headers: said } = reply;
+      const server = serverTiming(said.get(HEADERS.serverTiming));
+      return { logits: verifiedLogits(reply, expected), version, cache: cacheSaid(said), server };
     };
-    return { url, card, limits, ask, close: () => pool.destroy() };
+    return { url, card, limits, echoesDigest: true, ask, close: connection.close };
   } catch (error) {
-    await pool.destroy();
+    await connection.close();
     throw error;
   }
-}
-
-/** Requests in flight wait for the same reason, again and again: the same words are told every 10 s at most. */
-function nowAndThen(tell: OnWait): OnWait {
-  const toldAt = new Map<string, number>();
-  return (why) => {
-    const now = performance.now();
-    if (now - (toldAt.get(why) ?? Number.NEGATIVE_INFINITY) < 10_000) return;
-    for (const [words, at] of toldAt) if (now - at > 10_000) toldAt.delete(words);
-    toldAt.set(why, now);
-    tell(why);
-  };
-}
-
-function commonHeaders(url: string, key?: string): Record<string, string> {
-  const headers = { "user-agent": "funmatch", accept: "application/json" };
-  if (key === undefined) return headers;
-  if (!/^[\x21-\x7e]+$/.test(key))
-    throw new UserError(`teacher ${url}: its key is empty or holds a blank or a character outside ASCII`);
-  return { ...headers, authorization: `Bearer ${key}` };
-}
-
-function pinned(url: string, card: Card, version = card.version): string {
-  if (card.version === version) return version;
-  throw new TeacherError(
-    "version",
-    `${url} serves ${card.version}, but this run began with ${version}: serve that teacher again, or begin a new run`,
-  );
 }
 
 /** @example serverTiming("queue;dur=1.5, compute;dur=20, total;dur=30") // { compute: 0.02, total: 0.03 } */

@@ -27,3 +27,20 @@ export function sumProbabilities(images: number, classes: number, viewsEach: num
     logMean: () => Float32Array.from(sum, (value) => Math.log(Math.max(value / viewsEach, Number.MIN_VALUE))),
   };
 }
+
+/**
+ * What several teachers say together, as big_vision evaluates it: the mean of their probabilities, as log-probabilities
+ * [N,K]; of one teacher its logits as they are.
+ *
+ * @param all each teacher's logits [N,K]
+ */
+export function ensembleLogits(all: readonly Float32Array[], classes: number): Float32Array {
+  const [first] = all;
+  if (!first) throw new RangeError("an ensemble without teachers");
+  if (all.length === 1) return first;
+  const images = first.length / classes;
+  const sum = sumProbabilities(images, classes, all.length);
+  for (let i = 0; i < images; i++)
+    for (const logits of all) sum.add(logits.subarray(i * classes, (i + 1) * classes));
+  return sum.logMean();
+}

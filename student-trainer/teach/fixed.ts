@@ -2,8 +2,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readNpz, writeNpz } from "@funmatch/models";
-import type { EvalBatch, TrainBatch } from "../data/batch.ts";
-import { type FixedView, nameOfView } from "../data/fixed-views.ts";
+import type { TrainBatch } from "../data/batch.ts";
+import { type FixedBatch, type FixedView, nameOfView } from "../data/fixed-views.ts";
 import { ahead } from "./ahead.ts";
 import { askPieces } from "./chunks.ts";
 import type { Teacher } from "./client.ts";
@@ -17,9 +17,9 @@ export interface FixedOptions {
   /** Digest and size of the training set. */
   data: { digest: string; size: number };
   /** Fixed views start .. start+count-1, those of one image after those of the one before it. */
-  viewsOf: (start: number, count: number) => Promise<EvalBatch>;
+  viewsOf: (start: number, count: number) => Promise<FixedBatch>;
   /** Gives the views' memory back once they are answered. */
-  release: (batch: EvalBatch) => void;
+  release: (batch: FixedBatch) => void;
   /** Another view is another file. */
   view: FixedView;
   /** Images in one request. */

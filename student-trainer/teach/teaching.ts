@@ -3,37 +3,65 @@ import type { FixedView } from "../data/fixed-views.ts";
 import type { ViewPool } from "../data/pool.ts";
 import type { Teacher } from "./client.ts";
 import { fixedLogits, teachFixed } from "./fixed.ts";
+import { follow } from "./follower.ts";
 import { teachOnline } from "./online.ts";
 import type { Taught } from "./window.ts";
 
-/** How a batch gets its logits. */
-export type Teach = (batch: TrainBatch, signal: AbortSignal) => Promise<Taught>;
+/** How a batch gets its logits: those of each teacher, in the order of the config. */
+export type Teach = (batch: TrainBatch, signal: AbortSignal) => Promise<Taught[]>;
+
+/** A teacher, and how a run asks it. */
+export interface Lecturer {
+  teacher: Teacher;
+  /** Images a request, at most. */
+  chunk: number;
+  /** What it is asked for once, where it is a fixed one. */
+  fixedView?: FixedView;
+}
 
 /**
- * Makes what a design teaches with; for fixed teaching this asks for every training image first.
+ * Makes what a design teaches with; for fixed teaching this asks each teacher for every training image first.
  * Undefined where labels teach: their targets are `labelTargets`.
  *
  * @throws TeacherError when a fixed answer fails a check
  */
 export async function openTeaching(o: {
-  /** Absent where labels teach. */
-  teacher?: Teacher;
+  /** None where labels teach. */
+  teachers: Lecturer[];
   data: { digest: string; size: number };
   pool: Pick<ViewPool, "fixed" | "release">;
-  /** What a fixed teacher is asked for. */
-  fixedView?: FixedView;
-  chunk: number;
   inFlight: number;
-  /** Where the answers of a fixed teacher are kept. */
+  /** Where the answers of fixed teachers are kept. */
   directory: string;
-  onProgress?: (done: number, of: number) => void;
+  onProgress?: (url: string, done: number, of: number) => void;
   signal?: AbortSignal;
 }): Promise<Teach | undefined> {
-  const { teacher, fixedView: view } = o;
-  if (!teacher) return undefined;
-  if (!view) return teachOnline(teacher);
-  const viewsOf = (start: number, count: number) => o.pool.fixed(view, start, count);
-  const { release } = o.pool;
-  const logits = await fixedLogits({ ...o, teacher, viewsOf, release, view });
-  return teachFixed(logits, teacher.card.classes, teacher.card.version);
+  if (o.teachers.length === 0) return undefined;
+  const each: ((batch: TrainBatch, signal: AbortSignal) => Promise<Taught>)[] = [];
+  for (const [i, { teacher, chunk, fixedView: view }] of o.teachers.entries()) {
+    if (!view) {
+      each.push(teachOnline(teacher, i));
+      continue;
+    }
+    const viewsOf = (start: number, count: number) => o.pool.fixed(view, start, count);
+    const onProgress = (done: number, of: number) => o.onProgress?.(teacher.url, done, of);
+    const { release } = o.pool;
+    const logits = await fixedLogits({ ...o, teacher, chunk, viewsOf, release, view, onProgress });
+    each.push(teachFixed(logits, teacher.card.classes, teacher.card.version));
+  }
+  return (batch, signal) => askAll(each, batch, signal);
+}
+
+/** All teachers at once; the first failure ends the other requests. */
+async function askAll(
+  each: ((batch: TrainBatch, signal: AbortSignal) => Promise<Taught>)[],
+  batch: TrainBatch,
+  signal: AbortSignal,
+): Promise<Taught[]> {
+  using follower = follow(signal);
+  try {
+    return await Promise.all(each.map((teach) => teach(batch, follower.signal)));
+  } finally {
+    follower.abort();
+  }
 }

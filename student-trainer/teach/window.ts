@@ -1,7 +1,7 @@
 import type { TrainBatch } from "../data/batch.ts";
 import { ahead } from "./ahead.ts";
 
-/** What a teacher says of one batch. */
+/** What one teacher says of one batch. */
 export interface Taught {
   /** [N,K] */
   logits: Float32Array;
@@ -13,12 +13,15 @@ export interface Taught {
 /** A batch ready to be learned from: every check has passed. */
 export interface Lesson {
   batch: TrainBatch;
-  /** [N,K]; absent where labels teach. */
-  logits?: Float32Array;
-  version?: string;
-  verified: boolean;
+  /** What each teacher says, in the order of the config; nothing where labels teach. */
+  taught: Taught[];
   /** How long the student stood idle for the teacher alone, the making of views not counted. */
   waitedSeconds: number;
+}
+
+/** Whether every teacher answered online, under the digest of the very bytes that the batch has for it. */
+export function isVerified({ taught }: Pick<Lesson, "taught">): boolean {
+  return taught.length > 0 && taught.every(({ verified }) => verified);
 }
 
 /**
@@ -36,7 +39,7 @@ export async function* lessons(o: {
   inFlight: number;
   batchOf: (step: number) => Promise<TrainBatch>;
   /** Absent where labels teach. */
-  teach?: (batch: TrainBatch, signal: AbortSignal) => Promise<Taught>;
+  teach?: (batch: TrainBatch, signal: AbortSignal) => Promise<Taught[]>;
   signal?: AbortSignal;
 }): AsyncGenerator<Lesson> {
   const start = async (step: number, signal: AbortSignal) => {
@@ -50,8 +53,7 @@ export async function* lessons(o: {
   let wantedAt = performance.now();
   for await (const { batch, taught, madeAt, taughtAt } of ahead({ from, to, inFlight, start, signal })) {
     const waited = taught ? Math.max(0, taughtAt - Math.max(wantedAt, madeAt)) : 0;
-    const { logits, version, verified = false } = taught ?? {};
-    yield { batch, logits, version, verified, waitedSeconds: waited / 1000 };
+    yield { batch, taught: taught ?? [], waitedSeconds: waited / 1000 };
     wantedAt = performance.now();
   }
 }

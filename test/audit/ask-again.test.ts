@@ -9,7 +9,10 @@ const logits = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i) * 4);
 /** Asks a teacher that now says `now` about a step that was taught with `logits`. */
 async function findings(now: Float32Array, bitStable: boolean, calls: Call[] = []): Promise<string[]> {
   const batch = await someBatch(3);
-  const line = ledgerLine({ batch, logits, version: "v", verified: true, waitedSeconds: 0 }, FIRST_CHAIN);
+  const line = ledgerLine(
+    { batch, taught: [{ logits, version: "v", verified: true }], waitedSeconds: 0 },
+    FIRST_CHAIN,
+  );
   const teacher = {
     card: { bitStable },
     ask: async (_: unknown, call: Call) => {

@@ -55,7 +55,8 @@ describe("a training batch", () => {
     expect(Buffer.from(batch.views.data).equals(expected)).toBe(true);
     expect(batch.views.digest).toBe(sha256(expected));
     const size = 16 * 16 * 3;
-    expect(batch.chunks).toEqual([
+    expect(batch.questions[0]!.views).toBe(batch.views);
+    expect(batch.questions[0]!.chunks).toEqual([
       { start: 0, count: 4, digest: sha256(expected.subarray(0, 4 * size)) },
       { start: 4, count: 4, digest: sha256(expected.subarray(4 * size, 8 * size)) },
       { start: 8, count: 2, digest: sha256(expected.subarray(8 * size)) },

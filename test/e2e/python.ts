@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,34 @@ export function python(script: string, args: string[], packages = NUMPY): string
     encoding: "utf8",
     env: { ...process.env, PYTHONPATH: modules },
   });
+}
+
+/** Starts a Python script that serves, with numpy; resolves with the first line that it prints. */
+export async function pythonServer(
+  script: string,
+  args: string[],
+  o: { program?: string } = {},
+): Promise<{ line: string; child: ChildProcess; stop(): Promise<void> }> {
+  const env = o.program ? process.env : { ...process.env, PYTHONPATH: installed(NUMPY) };
+  const child = spawn(o.program ?? "python3", [script, ...args], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "close");
+  const line = await new Promise<string>((resolve, reject) => {
+    let text = "";
+    child.stdout.on("data", (data) => {
+      text += data;
+      if (text.includes("\n")) resolve(text.split("\n")[0]!);
+    });
+    child.on("error", reject);
+    child.on("close", (code) => reject(new Error(`${script} ended with ${code}`)));
+  });
+  const stop = async () => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  return { line, child, stop };
 }
 
 function installed(packages: string[]): string {

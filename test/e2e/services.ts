@@ -41,13 +41,14 @@ export async function startSmallTeacher(o: {
   resolution: number;
   classes: number;
   model?: Partial<BitConfig>;
+  seed?: number;
   /** 0, the default: any free one. */
   port?: number;
   /** What a gateway in front of it signs with. */
   secret?: string;
 }): Promise<TeacherProcess> {
   const weights = join(o.folder, "teacher.npz");
-  await writeTeacherWeights(weights, { blocks: [1, 1], width: 0.5, classes: o.classes, ...o.model });
+  await writeTeacherWeights(weights, { blocks: [1, 1], width: 0.5, classes: o.classes, ...o.model }, o.seed);
   const config = join(o.folder, "teacher.yaml");
   writeFileSync(
     config,

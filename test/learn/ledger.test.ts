@@ -5,8 +5,11 @@ import {
   type LedgerLine,
   ledgerHead,
   ledgerLine,
+  recordsOf,
 } from "../../student-trainer/learn/ledger.ts";
 import { someBatch } from "../teach/batches.ts";
+
+const said = (version: string, verified = true) => ({ logits: new Float32Array(20), version, verified });
 
 async function ledgerOf(steps: number): Promise<LedgerLine[]> {
   const lines: LedgerLine[] = [];
@@ -14,9 +17,7 @@ async function ledgerOf(steps: number): Promise<LedgerLine[]> {
     const batch = await someBatch(step, 4, 3);
     const lesson = {
       batch,
-      logits: new Float32Array(20),
-      version: "sha256:v",
-      verified: true,
+      taught: [said("sha256:v")],
       waitedSeconds: 0,
     };
     lines.push(ledgerLine(lesson, lines.at(-1)?.chain ?? FIRST_CHAIN));
@@ -41,9 +42,10 @@ test("whoever has the file can check its chain; an edited line breaks all that f
 });
 
 test("views of the teacher's own have their own digest beside the student's", async () => {
-  const batch = { ...(await someBatch(1)), teacherViews: (await someBatch(2)).views };
-  const line = ledgerLine({ batch, verified: true, waitedSeconds: 0 }, FIRST_CHAIN);
-  expect(line).toMatchObject({ digest: batch.views.digest, teacherDigest: batch.teacherViews.digest });
+  const { questions } = await someBatch(2);
+  const batch = { ...(await someBatch(1)), questions };
+  const line = ledgerLine({ batch, taught: [said("v")], waitedSeconds: 0 }, FIRST_CHAIN);
+  expect(line).toMatchObject({ digest: batch.views.digest, teacherDigest: questions[0]!.views.digest });
 });
 
 test("a line tells the digests that were sent, and none where nothing was", async () => {
@@ -53,7 +55,7 @@ test("a line tells the digests that were sent, and none where nothing was", asyn
     [3, 1],
   ]);
   const batch = await someBatch(1);
-  const untaught = ledgerLine({ batch, verified: false, waitedSeconds: 0 }, FIRST_CHAIN);
+  const untaught = ledgerLine({ batch, taught: [], waitedSeconds: 0 }, FIRST_CHAIN);
   expect(JSON.parse(JSON.stringify(untaught))).toEqual({
     step: 1,
     digest: batch.views.digest,
@@ -70,8 +72,31 @@ test("the first line tells what the run began with, and the chain begins there",
 });
 
 test("a line may carry the digest of the parameters after its step", async () => {
-  const lesson = { batch: await someBatch(1), verified: false, waitedSeconds: 0 };
+  const lesson = { batch: await someBatch(1), taught: [], waitedSeconds: 0 };
   const line = ledgerLine(lesson, FIRST_CHAIN, "sha256:p");
   expect(line.parametersSha256).toBe("sha256:p");
   expect(line.chain).not.toBe(ledgerLine(lesson, FIRST_CHAIN).chain);
+});
+
+test("of several teachers a line has a record each, and is verified if all of them are", async () => {
+  const other = await someBatch(2);
+  const one = await someBatch(1, 4, 2);
+  const batch = { ...one, questions: [one.questions[0]!, other.questions[0]!] };
+  const line = ledgerLine(
+    { batch, taught: [said("v"), said("oip:w:1", false)], waitedSeconds: 0 },
+    FIRST_CHAIN,
+    undefined,
+    [undefined, "oip:w:0"],
+  );
+  expect(line.teacherVersion).toBeUndefined();
+  expect(line.verified).toBe(false);
+  expect(recordsOf(line)).toMatchObject([
+    { teacherVersion: "v", verified: true, chunks: one.questions[0]!.chunks },
+    {
+      ...{ teacherVersion: "oip:w:1", replaces: "oip:w:0", verified: false },
+      ...{ teacherDigest: other.views.digest, chunks: other.questions[0]!.chunks },
+    },
+  ]);
+  const [single] = await ledgerOf(1);
+  expect(recordsOf(single!)).toMatchObject([{ teacherVersion: "sha256:v", verified: true }]);
 });

@@ -64,7 +64,7 @@ test("a run that is there: the config must be its own, and the teacher the one t
   expect(longer.output).toMatch(/with other length\n.*train --change-length/);
 
   const settings = readTrainConfig(taught(folder));
-  const [finding] = await checkTeacher(settings.teachers[0]!, {
+  const [finding] = await checkTeacher(0, {
     config: settings,
     began: `sha256:${"0".repeat(64)}`,
   });
@@ -101,7 +101,7 @@ test("a teacher that only tells to wait, as for a quota, is not waited for", asy
   const path = writeRunConfig(folder, { ...LABEL_RUN, student, design: "funmatch", teachers });
   const config = readTrainConfig(path);
   const { pool } = await checkData(config);
-  const findings = await checkTeacher(config.teachers[0]!, { config, pool, patienceMs: 1500 });
+  const findings = await checkTeacher(0, { config, pool, patienceMs: 1500 });
   await pool!.close();
   await service.close();
   expect(findings.at(-1)).toMatchObject({

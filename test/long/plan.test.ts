@@ -72,10 +72,12 @@ test("of a run that has begun the rest is planned", async () => {
 
 test("the slowest part is the bottleneck; of teacher and link the one that takes the time", () => {
   const pace = (images: number) => ({ images, seconds: 1 });
-  const teacherOf = (computePerImage?: number) => ({ ...pace(100), sent: 0, computePerImage });
-  expect(bottleneckOf({ views: pace(50), teacher: teacherOf(0.001), student: pace(60) })).toBe("views");
-  expect(bottleneckOf({ views: pace(500), student: pace(60) })).toBe("student");
-  expect(bottleneckOf({ views: pace(500), teacher: teacherOf(0.009), student: pace(600) })).toBe("teacher");
-  expect(bottleneckOf({ views: pace(500), teacher: teacherOf(0.001), student: pace(600) })).toBe("link");
-  expect(bottleneckOf({ views: pace(500), teacher: teacherOf(), student: pace(600) })).toContain("or link");
+  const teacherOf = (computePerImage?: number) => [
+    { ...pace(100), name: "prof", inProcess: false, asked: 0, computePerImage },
+  ];
+  expect(bottleneckOf({ views: pace(50), teachers: teacherOf(0.001), student: pace(60) })).toBe("views");
+  expect(bottleneckOf({ views: pace(500), teachers: [], student: pace(60) })).toBe("student");
+  expect(bottleneckOf({ views: pace(500), teachers: teacherOf(0.009), student: pace(600) })).toBe("teacher");
+  expect(bottleneckOf({ views: pace(500), teachers: teacherOf(0.001), student: pace(600) })).toBe("link");
+  expect(bottleneckOf({ views: pace(500), teachers: teacherOf(), student: pace(600) })).toContain("or link");
 });

@@ -7,6 +7,7 @@ import { evaluate } from "../../student-trainer/report/evaluate.ts";
 import { choices, meanKl, shareEqual } from "../../student-trainer/report/figures.ts";
 import { writePredictions } from "../../student-trainer/report/predictions.ts";
 import type { Answer, Call, SentViews, Teacher } from "../../student-trainer/teach/client.ts";
+import { ensembleLogits } from "../../student-trainer/teach/ensemble.ts";
 import { someEvaluation } from "../teach/batches.ts";
 import { smallLogits } from "../teach/small-teacher.ts";
 
@@ -44,7 +45,8 @@ function cachingTeacher(calls: { shape: SentViews["shape"]; call: Call }[]): Tea
     return { logits, version: "v", cache: calls.length % 2 ? "miss" : "hit" };
   };
   const limits = { maxImages: 3, maxBodyBytes: 1 << 20, timeoutMs: 1000 };
-  return { url: "", card: { classes: 5 } as Teacher["card"], limits, ask, close: async () => {} };
+  const card = { classes: 5 } as Teacher["card"];
+  return { url: "", card, limits, echoesDigest: true, ask, close: async () => {} };
 }
 
 const split = {
@@ -67,7 +69,7 @@ test("a split that no batch size divides is evaluated whole, in data order", asy
     return smallLogits(new Uint8Array(images), 8, 5);
   };
   const calls: { shape: SentViews["shape"]; call: Call }[] = [];
-  const found = await evaluate({ ...split, forward, teacher: cachingTeacher(calls) });
+  const found = await evaluate({ ...split, forward, teachers: [cachingTeacher(calls)] });
   expect(sizes).toEqual([8, 8, 8]); // the last one filled up
   expect(found.student).toEqual(expected);
   expect(found.teacher).toEqual(expected);
@@ -77,6 +79,37 @@ test("a split that no batch size divides is evaluated whole, in data order", asy
   expect(found.accuracy).toBe(found.teacherAccuracy);
   expect(calls.map(({ shape }) => shape[0]).sort()).toEqual([2, 2, 3, 3, 3, 3, 3, 3]);
   expect(calls.every(({ call }) => call.purpose === "eval" && !call.noStore)).toBe(true);
+});
+
+test("of two teachers each has its figures, and what counts is the mean of their probabilities", async () => {
+  const [one, other] = [0, 1].map((turn): Teacher => {
+    const ask = async (views: SentViews): Promise<Answer> => {
+      const logits = smallLogits(new Uint8Array(views.data), views.shape[0], 5);
+      const turned = logits.map((_, i) => logits[Math.floor(i / 5) * 5 + ((i + turn) % 5)]!);
+      return { logits: turned, version: "v", cache: "none" };
+    };
+    return { ...cachingTeacher([]), ask };
+  });
+  const forward = async (images: Uint8Array) => smallLogits(new Uint8Array(images), 8, 5);
+  const pool = {
+    ...split.pool,
+    evaluation: async (_split: string, start: number, count: number) => {
+      const batch = await someEvaluation(start, count);
+      return { ...batch, teacherViews: [batch.views, batch.views] };
+    },
+  };
+  const found = await evaluate({ ...split, pool, forward, teachers: [one!, other!] });
+  expect(found.teachers![0]).toMatchObject({ logits: found.student, agreement: 1, accuracy: found.accuracy });
+  expect(found.teachers![0]!.kl).toBeCloseTo(0, 6);
+  const logits = found.teachers![1]!.logits;
+  expect(found.teachers![1]!.kl).toBe(meanKl(found.student, logits, 5));
+  expect(found.kl).toBe(meanKl(found.student, ensembleLogits([found.student, logits], 5), 5));
+  const run = await mkdtemp(join(tmpdir(), "predictions-"));
+  await writePredictions(run, "test", found);
+  const arrays = await readNpz(join(run, "predictions-test.npz"));
+  expect([...arrays.keys()]).toEqual(["student", "teacher", "teacher_0", "teacher_1", "labels"]);
+  const probabilities = [...(arrays.get("teacher")!.data as Float32Array).subarray(0, 5)].map(Math.exp);
+  expect(probabilities.reduce((a, b) => a + b)).toBeCloseTo(1, 6);
 });
 
 test("without a teacher there is accuracy alone, and predictions say so", async () => {

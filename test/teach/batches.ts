@@ -21,7 +21,15 @@ export async function someBatch(step: number, n = 4, chunk = n): Promise<TrainBa
     });
   }
   const indices = Int32Array.from({ length: n }, (_, i) => step * n + i);
-  return { step, epoch: 0, indices, labels: indices.map((i) => i % 5), lambda: 0.75, views, chunks };
+  return {
+    step,
+    epoch: 0,
+    indices,
+    labels: indices.map((i) => i % 5),
+    lambda: 0.75,
+    views,
+    questions: [{ views, chunks }],
+  };
 }
 
 /** Evaluation views of images start .. start+count-1; an image's bytes depend on its index alone. */
@@ -34,5 +42,5 @@ export async function someEvaluation(start: number, count: number): Promise<Eval
     data,
     digest: await sha256(data),
   };
-  return { indices, labels: indices.map((i) => i % 5), views };
+  return { indices, labels: indices.map((i) => i % 5), views, teacherViews: [views] };
 }

@@ -11,7 +11,7 @@ test("a batch asked for in chunks gives the logits that it gives whole, in order
   const service = await smallTeacher({ behave: async () => void (await sleep(Math.random() * 20)) });
   const teacher = await openTeacher({ url: service.url, key: KEY });
   const batch = await someBatch(3, 11, 4);
-  const { logits, version, verified } = await teachOnline(teacher)(batch, new AbortController().signal);
+  const { logits, version, verified } = await teachOnline(teacher, 0)(batch, new AbortController().signal);
   expect(logits).toEqual(smallLogits(new Uint8Array(batch.views.data), 11, 5));
   expect({ version, verified }).toEqual({ version: VERSION, verified: true });
   expect(service.calls.map(({ head }) => head.shape[0]).sort()).toEqual([3, 4, 4]);

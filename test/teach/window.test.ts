@@ -5,13 +5,13 @@ import { expect, test } from "vitest";
 import { type Lesson, lessons } from "../../student-trainer/teach/window.ts";
 import { someBatch } from "./batches.ts";
 
-const taught = (step: number) => ({ logits: new Float32Array([step]), version: "v", verified: true });
+const taught = (step: number) => [{ logits: new Float32Array([step]), version: "v", verified: true }];
 const batchOf = (step: number) => someBatch(step, 2);
 
 async function steps(from: AsyncIterable<Lesson>): Promise<number[]> {
   const seen: number[] = [];
-  for await (const { batch, logits } of from) {
-    expect(logits?.[0]).toBe(batch.step);
+  for await (const { batch, taught } of from) {
+    expect(taught[0]?.logits[0]).toBe(batch.step);
     seen.push(batch.step);
   }
   return seen;
@@ -106,7 +106,7 @@ test("waiting is the time that only the teacher took, not that of views or of th
 
 test("where labels teach there are no logits and nothing to wait for", async () => {
   for await (const lesson of lessons({ from: 0, to: 2, inFlight: 2, batchOf }))
-    expect(lesson).toMatchObject({ logits: undefined, verified: false, waitedSeconds: 0 });
+    expect(lesson).toMatchObject({ taught: [], waitedSeconds: 0 });
 });
 
 test("a lesson that was learned leaves nothing behind, however long the run", async () => {

@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import { captureStep, loadEngine } from "@funmatch/engine";
+import {
+  isStatistic,
+  loadAnyNetwork,
+  networkOf,
+  npzTeacherVersion,
+  parameterCount,
+  valueRange,
+} from "@funmatch/models";
+import { draws } from "@funmatch/views";
+import type * as tf from "@tensorflow/tfjs-core";
+
+/** What the thread of a teacher in this process is started with. */
+export interface TeacherInit {
+  path: string;
+  resolution: number;
+  valueRange: [number, number];
+  /** Images of the one batch size that is captured. */
+  batch: number;
+}
+
+/** What its weight file says, and what a probe found. */
+export interface TeacherFacts {
+  version: string;
+  classes: number;
+  parameters: number;
+  bitStable: boolean;
+  runtime: Record<string, string | number | boolean>;
+}
+
+/** What the thread answers. */
+export interface InProcessApi {
+  facts(request: null): TeacherFacts;
+  /** `count` images uint8 [count, R, R, 3], at most a batch → logits [count, K] and "sha256:<hex>" of the images. */
+  answer(request: { images: Uint8Array; count: number }): { logits: Float32Array; digest: string };
+}
+
+const CHANNELS = 3;
+
+/** Runs in an engine worker: loads the weights and captures the forward pass once. */
+export async function start(init: TeacherInit): Promise<InProcessApi> {
+  const { path: _, ...engine } = await loadEngine();
+  const { config, weights } = await loadAnyNetwork(init.path, init.resolution);
+  const trained = Object.fromEntries(Object.entries(weights).filter(([name]) => !isStatistic(name)));
+  const network = networkOf(config).apply();
+  const image = [init.resolution, init.resolution, CHANNELS];
+  const imageBytes = init.resolution ** 2 * CHANNELS;
+  const graph = captureStep({
+    inputs: { images: { shape: [init.batch, ...image], dtype: "uint8" } },
+    state: weights,
+    fn: ({ images }, parameters) => {
+      const x = valueRange(images as tf.Tensor4D, init.valueRange);
+      return { outputs: { logits: network(parameters, x, { training: false }).logits } };
+    },
+  });
+  const forward = (images: Uint8Array) => graph.run({ images }).logits as Float32Array;
+
+  return {
+    facts: () => ({
+      version: npzTeacherVersion(weights, { ...init, resize: true }),
+      classes: config.classes,
+      parameters: parameterCount(trained),
+      bitStable: isBitStable(forward, init.batch, imageBytes),
+      runtime: { ...engine, compute: "float32", architecture: config.kind, place: "in this process" },
+    }),
+    answer({ images, count }) {
+      const digest = `sha256:${createHash("sha256").update(images).digest("hex")}`;
+      if (images.length !== count * imageBytes || count > init.batch)
+        throw new RangeError(`${images.length} bytes are not ${count} images of ${imageBytes}`);
+      const whole = count === init.batch ? images : new Uint8Array(init.batch * imageBytes);
+      if (whole !== images) whole.set(images);
+      return { logits: forward(whole).slice(0, count * config.classes), digest };
+    },
+  };
+}
+
+/** Whether an image has the same logits, bit for bit, at every place of the batch, whatever is beside it. */
+function isBitStable(
+  forward: (images: Uint8Array) => Float32Array,
+  batch: number,
+  imageBytes: number,
+): boolean {
+  const stream = draws(0, "probe");
+  const noise = Array.from({ length: 3 }, () =>
+    Uint8Array.from({ length: imageBytes }, () => Math.floor(stream.uniform() * 256)),
+  );
+  const known = new Map<number, string>();
+  for (const shift of [0, 1, 2]) {
+    const images = new Uint8Array(batch * imageBytes);
+    for (let i = 0; i < batch; i++) images.set(noise[(i + shift) % 3]!, i * imageBytes);
+    const logits = forward(images);
+    const classes = logits.length / batch;
+    for (let i = 0; i < batch; i++) {
+      const row = Buffer.from(logits.slice(i * classes, (i + 1) * classes).buffer).toString("hex");
+      const which = (i + shift) % 3;
+      if (known.has(which) && known.get(which) !== row) return false;
+      known.set(which, row);
+    }
+  }
+  return true;
+}

@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { recordsOf } from "../../student-trainer/learn/ledger.ts";
+import { writePicture } from "../data/pictures.ts";
+import { pythonServer } from "./python.ts";
+import { startFunmatch, temporaryFolder, writeRunConfig, writeTeacherWeights } from "./services.ts";
+
+const STEPS = 4;
+const LONGER = { length: { steps: 8 }, checkpoint: { everySteps: 2, keep: 9 } };
+const folder = temporaryFolder("kinds");
+let server: Awaited<ReturnType<typeof pythonServer>>;
+
+beforeAll(async () => {
+  for (let i = 0; i < 20; i++) await writePicture(join(folder, "images", `class-${i % 5}`, `${i}.png`), i);
+  await writeTeacherWeights(join(folder, "one.npz"), { blocks: [1], width: 0.5, classes: 5 });
+  await writeTeacherWeights(join(folder, "two.npz"), { blocks: [1], width: 0.5, classes: 5 }, 2);
+  const model = { datatype: "UINT8", layout: "nhwc", shape: [-1, -1, -1, 3], kind: "logits", output: "FP32" };
+  const options = JSON.stringify({ ...model, binary: true, versions: ["1"] });
+  server = await pythonServer(fileURLToPath(new URL("../teach/oip-server.py", import.meta.url)), [options]);
+}, 60_000);
+afterAll(() => server?.stop());
+
+const file = (name: string) => ({ file: name, resolution: 24, valueRange: [-1, 1] });
+
+function runConfig(run: string, more: object): string {
+  return writeRunConfig(folder, {
+    run,
+    data: { train: { folder: "images" }, test: { folder: "images" } },
+    design: "funmatch",
+    student: { model: "bit", blocks: [1], width: 0.5, resolution: 16 },
+    batch: 8,
+    length: { steps: STEPS },
+    optimizer: { learningRate: 1e-3 },
+    evaluate: { splits: ["test"], batch: 20 },
+    checkpoint: { everySteps: 2 },
+    workers: 1,
+    threads: 1,
+    ...more,
+  });
+}
+
+async function funmatch(...args: string[]): Promise<string> {
+  const { code, output } = await startFunmatch(args).finished;
+  expect(code, output).toBe(0);
+  return output;
+}
+
+const summaryOf = (run: string) => JSON.parse(readFileSync(join(folder, run, "summary.json"), "utf8"));
+const ledgerOf = (run: string) =>
+  readFileSync(join(folder, run, "ledger.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+    .filter(({ step }) => step > 0);
+
+test("a file in the same process teaches: verified, audited; another file only if accepted, as the ledger tells", async () => {
+  await funmatch("train", runConfig("file", { ...LONGER, teachers: [file("one.npz")] }));
+  expect(summaryOf("file")).toMatchObject({ steps: 8, verifiedSteps: 8 });
+  const audit = await funmatch("audit", join(folder, "file"));
+  expect(audit).toMatch(/same bytes +passed/);
+  expect(audit).toMatch(/answers +passed +8 steps, asked about again, got the same logits bit for bit/);
+
+  // As if it had been killed after step 4, and the teacher replaced.
+  const checkpoints = join(folder, "file", "checkpoints");
+  for (const name of readdirSync(checkpoints).slice(2)) rmSync(join(checkpoints, name), { recursive: true });
+  const args = ["train", runConfig("file", { ...LONGER, teachers: [file("two.npz")] })];
+  const refused = await startFunmatch(args).finished;
+  expect(refused.code).toBe(2);
+  expect(refused.output).toMatch(/two\.npz serves sha256:.*, but this run began with .*--accept-teacher/);
+  expect(await funmatch(...args, "--accept-teacher")).toMatch(
+    /two\.npz is sha256:.* from here on, as accepted/,
+  );
+  const lines = ledgerOf("file");
+  const versions = lines.map((line) => recordsOf(line)[0]!.teacherVersion);
+  expect(new Set(versions).size).toBe(2);
+  expect(lines.map(({ replaces }) => replaces)).toEqual(
+    Array.from({ length: 8 }, (_, i) => (i === 4 ? versions[0] : undefined)),
+  );
+  // Without the word it goes on with the new one, which is the run's from now on.
+  await funmatch(...args);
+  const again = await funmatch("audit", join(folder, "file"));
+  expect(again).toMatch(/one teacher +passed .*, from step 5 on sha256:\w+ taught.*, as was accepted/);
+}, 90_000);
+
+test("an OIP server teaches, unverified: summary, ledger, report and audit say so", async () => {
+  const url = `oip+http://127.0.0.1:${server.line}/v2/models/mean`;
+  await funmatch("train", runConfig("oip", { teachers: [{ url }] }));
+  const summary = summaryOf("oip");
+  expect(summary).toMatchObject({ steps: STEPS, verifiedSteps: 0, teacher: { version: "oip:mean:1" } });
+  expect(summary.unverified).toMatch(/Open Inference Protocol/);
+  for (const line of ledgerOf("oip"))
+    expect(recordsOf(line)).toMatchObject([{ teacherVersion: "oip:mean:1", verified: false }]);
+  expect(readFileSync(join(folder, "oip", "report.html"), "utf8")).toContain(
+    "no digest of what they are for",
+  );
+  const audit = await funmatch("audit", join(folder, "oip"));
+  expect(audit).toMatch(/same bytes +open .*all 4 steps are unverified/);
+  expect(audit).toMatch(/answers +passed/);
+  expect(audit).toMatch(
+    /one teacher +passed .*oip:mean:1.*that is a name, which does not prove the same weights/,
+  );
+}, 90_000);
+
+test("a file and an OIP server together: one is verified, the step is not", async () => {
+  const url = `oip+http://127.0.0.1:${server.line}/v2/models/mean`;
+  await funmatch("train", runConfig("both", { teachers: [file("one.npz"), { url }], combine: "mean" }));
+  expect(summaryOf("both")).toMatchObject({ steps: STEPS, verifiedSteps: 0 });
+  for (const line of ledgerOf("both")) {
+    expect(recordsOf(line).map(({ verified }) => verified)).toEqual([true, false]);
+    expect(line.verified).toBe(false);
+  }
+}, 90_000);
