@@ -64,10 +64,22 @@ program
 program
   .command("eval")
   .argument("<run>", "folder of a run")
-  .description("evaluate the newest checkpoint again and write its predictions")
-  .action(async (run: string) => {
+  .option(
+    "--checkpoint <which>",
+    "best, or the step of a kept checkpoint; its figures alone",
+    whichCheckpoint,
+  )
+  .option(
+    "--split <name>",
+    "only this split; its figures alone; may be given again",
+    (split: string, before: string[] = []) => [...before, split],
+  )
+  .description("evaluate the newest checkpoint again and write predictions, summary and report anew")
+  .action(async (run: string, options: { checkpoint?: "best" | number; split?: string[] }) => {
     const { evaluateRun } = await import("./learn/evaluate-run.ts");
-    await evaluateRun(resolve(run), { signal: interrupt() });
+    const { checkpoint, split: splits } = options;
+    const found = await evaluateRun(resolve(run), { checkpoint, splits, signal: interrupt() });
+    if (found) console.log(JSON.stringify(found, null, 2));
   });
 
 program
@@ -97,13 +109,18 @@ program
   .command("export")
   .argument("<run>", "folder of a run")
   .option("--out <folder>", "where to write; by default export/ in the run's folder")
-  .option("--checkpoint <which>", "last, or a step", "last")
+  .option(
+    "--checkpoint <which>",
+    "best, or the step of a kept checkpoint; absent: the newest",
+    whichCheckpoint,
+  )
   .description("write the student as weights, SavedModel, tfjs graph model and as a teacher to serve")
-  .action(async (run: string, options: { out?: string; checkpoint: string }) => {
+  .action(async (run: string, options: { out?: string; checkpoint?: "best" | number }) => {
     const { exportRun } = await import("./export/export-run.ts");
     const out = resolve(options.out ?? join(run, "export"));
-    const { checkpoint, files } = await exportRun(resolve(run), { ...options, out });
-    console.log(`checkpoint ${checkpoint}`);
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const { step, files } = await exportRun(resolve(run), { ...options, out, say });
+    console.log(`the student after step ${step}`);
     for (const [path, what] of files) console.log(`${path}  ${what}`);
   });
 
@@ -155,6 +172,12 @@ function sampleSize(text: string): number {
   if (text === "all") return Number.POSITIVE_INFINITY;
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("expected a number from 1, or all");
   return Number(text);
+}
+
+function whichCheckpoint(text: string): "best" | number {
+  if (text === "best") return text;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("expected best, or a step such as 2000");
 }
 
 /** SIGINT and SIGTERM end a run after the step it is in; a second one ends the process at once. */

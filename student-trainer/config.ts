@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { SLICE } from "./data/slice-bounds.ts";
+import { evaluateSchema, faultOfEvaluation } from "./evaluation-config.ts";
 import { TIME } from "./learn/length.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { DESIGNS, type DesignName } from "./teach/designs.ts";
@@ -26,6 +27,9 @@ const source = z.union([
   z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
   z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
+
+/** Evaluation may be by several labels an image, as ImageNet-ReaL's, from a JSON file. */
+const evaluated = z.union(source.options.map((one) => one.extend({ labels: z.string().optional() })));
 
 /** What every student has. */
 const anyStudent = {
@@ -69,13 +73,16 @@ export const trainSchema = z.strictObject({
     .min(0)
     .max(2 ** 32 - 1)
     .default(0),
-  data: z.strictObject({
-    train: source,
-    validation: source.optional(),
-    test: source.optional(),
-    /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
-    maxCorrupt: z.number().min(0).lt(1).default(0.01),
-  }),
+  data: z
+    .object({
+      train: source,
+      validation: evaluated.optional(),
+      test: evaluated.optional(),
+      /** Share of a split's images that may be corrupt; others stand in for them in training, evaluation skips them. */
+      maxCorrupt: z.number().min(0).lt(1).default(0.01),
+    })
+    /** Other splits to evaluate on, by names of the user's choice. */
+    .catchall(evaluated),
   teachers: z.array(teacherSchema).max(8).default([]),
   /** How several teachers teach: the sum of the distances from each (absent), or the distance from the mean of their probabilities. */
   combine: z.enum(["sum", "mean"]).optional(),
@@ -110,15 +117,7 @@ export const trainSchema = z.strictObject({
   optimizer: optimizerSchema,
   schedule: scheduleSchema.prefault({}),
   compute: z.literal("float32").default("float32"),
-  evaluate: z
-    .strictObject({
-      everySteps: count.default(200),
-      splits: z.array(z.enum(["train", "validation", "test"])).default([]),
-      batch: count.default(64),
-      /** Shorter side that pictures are resized to before the central crop; absent: resolution * 160 / 128. */
-      resize: z.int().min(8).max(2048).optional(),
-    })
-    .prefault({}),
+  evaluate: evaluateSchema.prefault({}),
   /** `keep`: how many of the newest stay; those of a step that `keepEvery` divides stay for good. */
   checkpoint: z
     .strictObject({ everySteps: count.default(200), keep: count.default(2), keepEvery: count.optional() })
@@ -144,8 +143,14 @@ const EITHER = [
   ),
 ];
 
+type SourceConfig = z.output<typeof evaluated>;
 /** A run, as validated; all paths absolute. */
 export type TrainConfig = z.output<typeof trainSchema>;
+
+/** Every split under `data`, by name; "train" is one of them. */
+export function splitsOf({ maxCorrupt: _, ...splits }: TrainConfig["data"]): Record<string, SourceConfig> {
+  return Object.fromEntries(Object.entries(splits).filter(([, split]) => split !== undefined));
+}
 
 /**
  * Reads and validates the config of a run.
@@ -156,10 +161,8 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   const config = readConfig(trainSchema, path, sets, EITHER);
   const directory = dirname(resolve(path));
   const place = (relative: string) => resolvePath(directory, relative);
-  const { train, validation, test } = config.data;
-  const given: (z.output<typeof source> | undefined)[] = [train, validation, test];
-  for (const split of given) {
-    if (!split) continue;
+  for (const split of Object.values(splitsOf(config.data))) {
+    if (split.labels) split.labels = place(split.labels);
     if ("folder" in split) split.folder = place(split.folder);
     if ("shards" in split) split.shards = place(split.shards);
     if ("list" in split) split.list = place(split.list);
@@ -204,6 +207,16 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail("student: give either depth (26, 50, 101, 152, 200) or blocks (units a stage, such as [1, 1, 1])");
   if ((config.evaluate.resize ?? Number.POSITIVE_INFINITY) < config.student.resolution)
     fail(`evaluate.resize must be at least student.resolution (${config.student.resolution})`);
-  for (const split of config.evaluate.splits)
-    if (!config.data[split]) fail(`evaluate.splits: "${split}" is not under data`);
+  checkSplits(config, fail);
+}
+
+/** Names of splits are parts of files' names. */
+const SPLIT_NAME = /^[A-Za-z0-9][\w.-]*$/;
+
+function checkSplits({ data, evaluate, teachers }: TrainConfig, fail: (message: string) => never): void {
+  const splits = Object.keys(splitsOf(data));
+  const odd = splits.find((name) => !SPLIT_NAME.test(name));
+  if (odd !== undefined) fail(`data."${odd}": a split's name has letters, digits, ".", "-" and "_" alone`);
+  const fault = faultOfEvaluation(evaluate, splits, teachers.length > 0);
+  if (fault !== undefined) fail(fault);
 }

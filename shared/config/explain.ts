@@ -40,8 +40,10 @@ function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
   let here: z.ZodType[] = [schema];
   for (const step of path) {
     here = here.flatMap(unwrap).flatMap((type): z.ZodType[] => {
-      if (type instanceof z.ZodObject)
-        return step in type.shape ? [type.shape[String(step)] as z.ZodType] : [];
+      if (type instanceof z.ZodObject) {
+        if (step in type.shape) return [type.shape[String(step)] as z.ZodType];
+        return type.def.catchall ? [type.def.catchall as z.ZodType] : [];
+      }
       if (type instanceof z.ZodArray) return [type.element as z.ZodType];
       if (type instanceof z.ZodRecord) return [type.valueType as z.ZodType];
       return [];

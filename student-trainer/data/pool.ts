@@ -13,6 +13,8 @@ export interface PoolOptions extends Recipe {
   train: SourceSpec;
   /** Splits to evaluate on, by name. The training images are always there too, as "train". */
   splits: Record<string, SourceSpec>;
+  /** Those of `splits` that may have other classes than the training images: a probe's. */
+  otherClasses?: string[];
   workers: number;
   /** Share of a split's images that may be corrupt; absent: none. */
   maxCorrupt?: number;
@@ -53,12 +55,14 @@ export interface ViewPool {
  * @throws UserError if the data is missing or its splits have different classes.
  */
 export async function openPool(options: PoolOptions): Promise<ViewPool> {
-  const { train, splits, workers, maxCorrupt = 0, corrupt: known, onCorrupt, ...recipe } = options;
+  const { train, splits, otherClasses = [], workers, maxCorrupt = 0, ...rest } = options;
+  const { corrupt: known, onCorrupt, ...recipe } = rest;
   const indices = await indexSources({ ...splits, train });
   const sources = Object.fromEntries(
     Object.entries(indices).map(([split, index]) => [split, sourceOf(index)]),
   );
-  for (const split of Object.values(sources)) checkSameClasses(sources.train!, split);
+  for (const [name, split] of Object.entries(sources))
+    if (!otherClasses.includes(name)) checkSameClasses(sources.train!, split);
 
   const threads = startThreads(workers, { recipe, sources: indices });
   const memory = lendMemory();

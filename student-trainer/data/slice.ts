@@ -27,12 +27,14 @@ export function sliceOf(text: string, whole: Pick<Source, "size" | "digest">): S
 
 /** A part of a source. */
 export function sliced(whole: Source, { text, images, digest }: Slice): Source {
+  const { answers } = whole;
   return {
     name: `${whole.name}${text}`,
     labels: whole.labels,
     size: images.length,
     digest,
     label: (i) => whole.label(images[i]!),
+    answers: answers && ((i) => answers(images[i]!)),
     nameOf: (i) => whole.nameOf(images[i]!),
     read: (i) => whole.read(images[i]!),
   };

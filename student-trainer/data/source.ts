@@ -2,6 +2,7 @@ import type { Image } from "@funmatch/views";
 import { type FashionIndex, type FashionSpec, fashionSource, indexFashion } from "./fashion.ts";
 import { type FolderIndex, type FolderSpec, folderSource, indexFolder } from "./folder.ts";
 import { indexList, type ListIndex, type ListSpec, listSource } from "./list.ts";
+import { readSeveralLabels, type SeveralLabels, severalLabelsAt } from "./several-labels.ts";
 import { indexShards, type ShardsIndex, type ShardsSpec, shardsSource } from "./shards.ts";
 import { type Slice, sliced, sliceOf } from "./slice.ts";
 
@@ -15,17 +16,28 @@ export interface Source {
   /** "sha256:<hex>": two sources with this digest hold the same images in the same order. */
   digest: string;
   label(i: number): number;
+  /** All labels that are right for an image, maybe none, where a file gives them. */
+  answers?(i: number): Int32Array;
   /** For messages: which image this is. */
   nameOf(i: number): string;
   /** @throws CorruptImage if the bytes are no picture, another UserError if it cannot be read; both name the image. */
   read(i: number): Promise<Image>;
 }
 
-/** Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]". */
-export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | FashionSpec) & { split?: string };
+/**
+ * Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]", with
+ * `labels` the path of a file of several labels for each.
+ */
+export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | FashionSpec) & {
+  split?: string;
+  labels?: string;
+};
 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
-export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | FashionIndex) & { slice?: Slice };
+export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | FashionIndex) & {
+  several?: SeveralLabels;
+  slice?: Slice;
+};
 
 /**
  * Indexes several sources. Parts of the same data share one index.
@@ -36,11 +48,13 @@ export async function indexSources(specs: Record<string, SourceSpec>): Promise<R
   const wholes = new Map<string, SourceIndex>();
   const indices: Record<string, SourceIndex> = {};
   for (const [name, spec] of Object.entries(specs)) {
-    const { split, ...data } = spec;
+    const { split, labels, ...data } = spec;
     const key = JSON.stringify(data);
     const whole = wholes.get(key) ?? (await indexWhole(data));
     wholes.set(key, whole);
-    indices[name] = split === undefined ? whole : { ...whole, slice: sliceOf(split, sourceOf(whole)) };
+    const several = labels === undefined ? undefined : readSeveralLabels(labels, sourceOf(whole));
+    const slice = split === undefined ? undefined : sliceOf(split, sourceOf(whole));
+    indices[name] = { ...whole, several, slice };
   }
   return indices;
 }
@@ -52,7 +66,9 @@ function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
 }
 
 export function sourceOf(index: SourceIndex): Source {
-  const whole = wholeOf(index);
+  const { several } = index;
+  const plain = wholeOf(index);
+  const whole = several ? { ...plain, answers: (i: number) => severalLabelsAt(several, i) } : plain;
   return index.slice === undefined ? whole : sliced(whole, index.slice);
 }
 

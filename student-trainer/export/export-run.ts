@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "@funmatch/config";
 import { loadEngine, writeGraphModel, writeSavedModel } from "@funmatch/engine";
-import { weightsSha256, writeNpz } from "@funmatch/models";
+import { writeNpz } from "@funmatch/models";
 import { uncroppedSide } from "@funmatch/views";
 import { stringify } from "yaml";
 import { readTrainConfig, type TrainConfig } from "../config.ts";
@@ -14,8 +14,7 @@ import { studentGraph } from "./student-graph.ts";
 
 /** What was written, for the terminal. */
 export interface Exported {
-  checkpoint: string;
-  parametersSha256: string;
+  step: number;
   /** Each with what it is. */
   files: [path: string, what: string][];
 }
@@ -25,14 +24,17 @@ export interface Exported {
  * service needs to serve it. The run may be going on.
  *
  * @param run the run's folder
- * @param o.checkpoint "last", or a step
+ * @param o.checkpoint another than the newest
  * @throws UserError when there is no run with such a checkpoint
  */
-export async function exportRun(run: string, o: { out: string; checkpoint: string }): Promise<Exported> {
+export async function exportRun(
+  run: string,
+  o: { out: string; checkpoint?: "best" | number; say: (line: string) => void },
+): Promise<Exported> {
   const configFile = join(run, "config.yaml");
   if (!existsSync(configFile)) throw new UserError(`${run} is not a run: it has no config.yaml`);
   const config = readTrainConfig(configFile);
-  const { name, weights } = await readExported(run, o.checkpoint);
+  const { step, parametersSha256, weights } = await readExported(run, o.checkpoint, o.say);
   const classes = weights["head/bias"]!.shape[0]!;
   const model = studentModel(config, classes);
   const { resolution } = config.student;
@@ -57,13 +59,9 @@ export async function exportRun(run: string, o: { out: string; checkpoint: strin
     await writeFile(place("teacher.yaml"), teacherYaml(resolution, labels));
     files.push([place("teacher.yaml"), "for funmatch-teacher serve"]);
   }
-  const parametersSha256 = weightsSha256(weights);
-  await writeFile(
-    place("export.json"),
-    described({ config, checkpoint: name, classes, labels, parametersSha256 }),
-  );
+  await writeFile(place("export.json"), described({ config, step, classes, labels, parametersSha256 }));
   files.push([place("export.json"), "what was exported, and the view it expects"]);
-  return { checkpoint: name, parametersSha256, files };
+  return { step, files };
 }
 
 /** A student becomes a teacher. */
@@ -74,7 +72,7 @@ function teacherYaml(resolution: number, labels: string[] | undefined): string {
 
 function described(o: {
   config: TrainConfig;
-  checkpoint: string;
+  step: number;
   classes: number;
   labels: string[] | undefined;
   parametersSha256: string;

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createReadStream, existsSync } from "node:fs";
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { UserError } from "@funmatch/config";
 import { z } from "zod";
+import { METRICS } from "../evaluation-config.ts";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -19,6 +20,10 @@ const checkpointSchema = z.strictObject({
   evaluatedStep: z.int().min(0),
   /** Steps of the whole run, once they are settled; a run whose config says otherwise had its length changed. */
   totalSteps: z.int().positive().optional(),
+  /** The best evaluation so far, where one is looked for; its checkpoint is kept as `best`. */
+  best: z
+    .strictObject({ step: z.int(), split: z.string(), metric: z.enum(METRICS), value: z.number() })
+    .optional(),
   dataDigest: z.string(),
   /** Of each teacher, in the order of the config. */
   teacherVersions: z.array(z.string()).optional(),
@@ -39,9 +44,17 @@ const checkpointSchema = z.strictObject({
 /** All that a run needs, beside state.npz, to go on as if it had never stopped. */
 export type Checkpoint = z.output<typeof checkpointSchema>;
 
+/** A checkpoint that is whole, and where its state.npz is. */
+export interface Found {
+  checkpoint: Checkpoint;
+  stateFile: string;
+}
+
 /** Name of the folder of a step's checkpoint. */
 export const checkpointFolder = (step: number) => `step-${String(step).padStart(9, "0")}`;
 const stepOf = (folder: string) => Number(folder.slice("step-".length));
+const BEST = "best";
+const FILES = ["state.npz", "checkpoint.json"];
 const FOLDER = /^step-\d{9}$/;
 /** Checkpoints, and drafts that a killed process left behind. */
 const OURS = /^step-\d{9}(\.draft)?$/;
@@ -65,7 +78,7 @@ export async function writeCheckpoint(
   const { sha256, parametersSha256 } = await saveState(join(draft, "state.npz"));
   const checkpoint: Checkpoint = { ...content, stateSha256: sha256, parametersSha256 };
   await writeFile(join(draft, "checkpoint.json"), `${JSON.stringify(checkpoint, null, 2)}\n`);
-  for (const file of ["state.npz", "checkpoint.json"]) await syncFile(join(draft, file));
+  for (const file of FILES) await syncFile(join(draft, file));
   await rm(final, { recursive: true, force: true });
   await rename(draft, final);
   await prune(directory, checkpointFolder(content.step), kept);
@@ -94,22 +107,64 @@ async function prune(directory: string, newest: string, { keep, keepEvery }: Kep
 export async function readNewestCheckpoint(
   directory: string,
   onDamaged: (message: string) => void,
-): Promise<{ checkpoint: Checkpoint; stateFile: string } | undefined> {
+): Promise<Found | undefined> {
   const names = await listCheckpoints(directory);
   for (const name of names.reverse()) {
-    const stateFile = join(directory, name, "state.npz");
-    try {
-      const text = await readFile(join(directory, name, "checkpoint.json"), "utf8");
-      const checkpoint = checkpointSchema.parse(JSON.parse(text));
-      if ((await sha256OfFile(stateFile)) === checkpoint.stateSha256) return { checkpoint, stateFile };
-      onDamaged(`checkpoint ${name} is damaged (state.npz has another SHA-256): using an older one`);
-    } catch (error) {
-      onDamaged(`checkpoint ${name} cannot be read (${(error as Error).message}): using an older one`);
-    }
+    const found = await readWhole(join(directory, name));
+    if (typeof found !== "string") return found;
+    onDamaged(`checkpoint ${name} ${found}: using an older one`);
   }
   if (names.length > 0)
     throw new UserError(`no checkpoint in ${directory} is whole: move it away to start the run anew`);
   return undefined;
+}
+
+/**
+ * Reads one checkpoint: the best that was kept, or that of a step.
+ *
+ * @throws UserError when it is not there, or damaged
+ */
+export async function readCheckpoint(directory: string, which: "best" | number): Promise<Found> {
+  const name = which === "best" ? BEST : checkpointFolder(which);
+  if (!existsSync(join(directory, name))) {
+    const best = existsSync(join(directory, BEST)) ? [BEST] : [];
+    const there = [...best, ...(await listCheckpoints(directory))].join(", ");
+    throw new UserError(`there is no checkpoint ${name} in ${directory}: it has ${there || "none"}`);
+  }
+  const found = await readWhole(join(directory, name));
+  if (typeof found === "string") throw new UserError(`checkpoint ${name} in ${directory} ${found}`);
+  return found;
+}
+
+/**
+ * Keeps the checkpoint of a step as `best`, in place of the one before, however many newer ones are written: by links
+ * to its files, which are never changed. The run's newest checkpoint knows of it, so after a crash in between the
+ * same is done again.
+ */
+export async function keepBest(directory: string, step: number): Promise<void> {
+  const draft = join(directory, `${BEST}.draft`);
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft);
+  for (const file of FILES)
+    await link(join(directory, checkpointFolder(step), file), join(draft, file)).catch((error) => {
+      if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(error.code)) throw error;
+      return copyFile(join(directory, checkpointFolder(step), file), join(draft, file));
+    });
+  await rm(join(directory, BEST), { recursive: true, force: true });
+  await rename(draft, join(directory, BEST));
+}
+
+/** The checkpoint in a folder, or what is wrong with it. */
+async function readWhole(folder: string): Promise<Found | string> {
+  const stateFile = join(folder, "state.npz");
+  try {
+    const text = await readFile(join(folder, "checkpoint.json"), "utf8");
+    const checkpoint = checkpointSchema.parse(JSON.parse(text));
+    if ((await sha256OfFile(stateFile)) === checkpoint.stateSha256) return { checkpoint, stateFile };
+    return "is damaged (state.npz has another SHA-256)";
+  } catch (error) {
+    return `cannot be read (${(error as Error).message})`;
+  }
 }
 
 /** Names of the checkpoints in a folder, the newest last; drafts that were never finished are none. */

@@ -1,11 +1,12 @@
 import { availableParallelism } from "node:os";
 import { UserError } from "@funmatch/config";
-import type { TrainConfig } from "../config.ts";
+import { splitsOf, type TrainConfig } from "../config.ts";
 import { openPool, type PoolOptions, type ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
 import type { Teacher } from "../teach/client.ts";
 import { DESIGNS, type Design } from "../teach/designs.ts";
-import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
+import { checkEvaluation } from "./check-evaluation.ts";
+import { type Checkpoint, readCheckpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
 import { totalSteps } from "./length.ts";
 import { classesOf, type Opening, openTeachersOf, settleChunks } from "./open-teachers.ts";
@@ -34,12 +35,20 @@ export interface OpenRun extends AsyncDisposable {
  * Starts the parts of a run where its newest checkpoint stands, or at its beginning, and checks that data and
  * teacher are those that it began with and that they fit together.
  *
+ * @param o.checkpoint another checkpoint than the newest, to look at
  * @throws UserError, TeacherError
  */
-export async function openRun(folder: RunFolder, config: TrainConfig, o: Opening): Promise<OpenRun> {
+export async function openRun(
+  folder: RunFolder,
+  config: TrainConfig,
+  o: Opening & { checkpoint?: "best" | number },
+): Promise<OpenRun> {
   await using opened = new AsyncDisposableStack();
   const design: Design = DESIGNS[config.design];
-  const found = await readNewestCheckpoint(folder.checkpoints, o.say);
+  const found =
+    o.checkpoint === undefined
+      ? await readNewestCheckpoint(folder.checkpoints, o.say)
+      : await readCheckpoint(folder.checkpoints, o.checkpoint);
   const teachers = await openTeachersOf(config, found?.checkpoint.teacherVersions, o);
   for (const teacher of teachers) opened.defer(() => teacher.close());
   await settleChunks(folder, config, teachers);
@@ -50,6 +59,7 @@ export async function openRun(folder: RunFolder, config: TrainConfig, o: Opening
   });
   opened.defer(() => pool.close());
   const data = pool.sources.train!;
+  checkEvaluation(config.evaluate, pool.sources);
   const at: Standing = found?.checkpoint ?? beginning(config, data.digest);
   checkSameData(at, data.digest, config);
   const classes = classesOf(teachers, data.labels, config);
@@ -79,10 +89,11 @@ function mixupOf(design: Design, mixup: TrainConfig["mixup"]): { mixup: number; 
 /** What a run's batches are made of; whoever makes them again with it gets the same bytes. */
 export function poolOptions(config: TrainConfig): PoolOptions {
   const design: Design = DESIGNS[config.design];
-  const { train, maxCorrupt, ...others } = config.data;
+  const { train, ...splits } = splitsOf(config.data);
   return {
-    train,
-    splits: Object.fromEntries(Object.entries(others).filter(([, spec]) => spec)),
+    train: train!,
+    splits,
+    otherClasses: config.evaluate.probes.flatMap(({ from, on }) => [from, on]),
     seed: config.seed,
     batch: config.batch,
     resolution: config.student.resolution,
@@ -93,7 +104,7 @@ export function poolOptions(config: TrainConfig): PoolOptions {
     ...mixupOf(design, config.mixup),
     teachers: teacherViewsOf(config),
     workers: config.workers ?? Math.min(8, availableParallelism()),
-    maxCorrupt,
+    maxCorrupt: config.data.maxCorrupt,
   };
 }
 

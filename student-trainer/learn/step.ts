@@ -120,7 +120,10 @@ function carriedOut() {
   };
 }
 
-/** Captures the student's forward pass in inference: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K]. */
+/**
+ * Captures the student's forward pass in inference: `images` uint8 [N, R, R, 3] → `logits` float32 [N, K] and
+ * `features` [N, C], what the head reads.
+ */
 export function captureForward(o: {
   model: NetworkConfig;
   weights: Weights;
@@ -135,7 +138,8 @@ export function captureForward(o: {
       const names = Object.keys(o.weights);
       const params = record(names, part(state, "params", names));
       const x = valueRange(inputs.images as tf.Tensor4D, [-1, 1]);
-      return { outputs: { logits: network(params, x, { training: false }).logits } };
+      const { logits, preLogits } = network(params, x, { training: false });
+      return { outputs: { logits, features: preLogits } };
     },
   });
 }

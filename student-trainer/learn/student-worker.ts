@@ -46,8 +46,10 @@ export interface StepResult {
 /** What the student's thread answers. */
 export interface StudentApi {
   step(request: StepRequest): StepResult;
-  /** images uint8 [evaluationBatch, R, R, 3] → logits [evaluationBatch, K] of the parameters as they are now. */
-  forward(request: { images: Uint8Array }): Float32Array;
+  /** images uint8 [evaluationBatch, R, R, 3] → logits [evaluationBatch, K] and features [evaluationBatch, C], what the head reads. */
+  forward(request: { images: Uint8Array }): { logits: Float32Array; features: Float32Array };
+  /** Makes `forward` use the parameters of a checkpoint's state, or, without one, those that are trained, as they are. */
+  forwardFrom(request: { stateFile?: string }): Promise<void>;
   /** Writes parameters and the optimizer's state as .npz; answers digests of the file and of the parameters. */
   save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
   /** Takes the state that `save` wrote. */
@@ -69,9 +71,11 @@ export async function start(init: StudentInit): Promise<StudentApi> {
   const takeRoots = roots && rootsBetweenSteps(update, lasting, roots);
   let forward: Captured | undefined;
   let forwardIsCurrent = false;
+  let instead: Record<string, Float32Array> | undefined;
 
+  const present = () => update.readState(Object.keys(weights).map((name) => `params/${name}`));
   const parameters = (): Weights => {
-    const values = update.readState(Object.keys(weights).map((name) => `params/${name}`));
+    const values = present();
     return Object.fromEntries(
       Object.entries(weights).map(([name, { shape }]) => [
         name,
@@ -88,13 +92,16 @@ export async function start(init: StudentInit): Promise<StudentApi> {
       return result;
     },
     forward({ images }) {
-      if (!forward) {
-        forward = captureForward({ ...init, batch: init.evaluationBatch, weights: parameters() });
-      } else if (!forwardIsCurrent) {
-        forward.writeState(update.readState(Object.keys(weights).map((name) => `params/${name}`)));
-      }
+      forward ??= captureForward({ ...init, batch: init.evaluationBatch, weights });
+      if (!forwardIsCurrent) forward.writeState(instead ?? present());
       forwardIsCurrent = true;
-      return forward.run({ images }).logits as Float32Array;
+      return forward.run({ images }) as { logits: Float32Array; features: Float32Array };
+    },
+    async forwardFrom({ stateFile }) {
+      const state = stateFile === undefined ? undefined : await readState(stateFile);
+      const names = Object.keys(weights).map((name) => `params/${name}`);
+      instead = state && Object.fromEntries(names.map((name) => [name, state[name]!]));
+      forwardIsCurrent = false;
     },
     async save({ path }) {
       const state = update.readState(Object.keys(lasting));

@@ -1,15 +1,17 @@
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { settleSteps } from "../plan/settle-length.ts";
+import { metricsLines, spokenLines } from "../report/evaluation-lines.ts";
 import { finishRun } from "../report/finish.ts";
 import { startProgress } from "../report/progress.ts";
 import { SAMPLES, writeSamples } from "../report/samples.ts";
-import { evaluateSplits, evaluationLines } from "../report/splits.ts";
+import { type Evaluated, evaluateAll, evaluateSplits } from "../report/splits.ts";
 import type { Summary } from "../report/summary.ts";
 import { type Lecturer, openTeaching } from "../teach/teaching.ts";
 import { isVerified, type Lesson, lessons } from "../teach/window.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
-import { writeCheckpoint } from "./checkpoint.ts";
+import { betterBest } from "./best.ts";
+import { keepBest, writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
 import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
 import { openMetricsLog } from "./metrics-log.ts";
@@ -102,18 +104,28 @@ async function trainIn(
     await save();
   }
 
+  let closing: Evaluated | undefined;
   const evaluateNow = async () => {
-    const evaluations = await evaluateSplits(run, config.evaluate, signal);
-    for (const [split, { accuracy, agreement, kl }] of evaluations)
-      metrics.write({ step: at.step, split, accuracy, agreement, kl });
+    const ended = at.step === total;
+    const evaluated = await (ended
+      ? evaluateAll(run, config, signal)
+      : evaluateSplits(run, config.evaluate, signal));
+    if (ended) closing = evaluated;
+    for (const line of metricsLines(at.step, evaluated)) metrics.write(line);
     at.evaluatedStep = at.step;
-    for (const said of evaluationLines(at.step, evaluations)) progress.note(said);
+    for (const said of spokenLines(at.step, evaluated)) progress.note(said);
+    const better = betterBest(at.best, config.evaluate.best, at.step, evaluated.splits);
+    if (!better) return;
+    at.best = better;
+    await save();
+    await keepBest(folder.checkpoints, at.step);
   };
   const evaluationIsDue = () =>
     at.step > at.evaluatedStep && isDue(at.step, config.evaluate.everySteps, total);
 
   let inStep = false; // while it is, nobody knows whether the student is before or after the step
   try {
+    if (at.best && at.best.step === at.step) await keepBest(folder.checkpoints, at.step); // if that was interrupted
     if (evaluationIsDue()) await evaluateNow(); // interrupted in the last sitting
     const steps = { from: at.step + 1, to: total + 1, inFlight: config.inFlight };
     let wantedAt = performance.now();
@@ -132,9 +144,7 @@ async function trainIn(
       pool.release(lesson.batch);
 
       const stepSeconds = (performance.now() - wantedAt) / 1000;
-      const described = isDue(step, config.checkpoint.everySteps, total)
-        ? await student.call("describe", {})
-        : undefined;
+      const described = isDescribed(config, step, total) ? await student.call("describe", {}) : undefined;
       const replaced = replacedBy(lesson, at.teacherVersions);
       const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256, replaced);
       ledger.write(line);
@@ -155,7 +165,7 @@ async function trainIn(
       if (step === 1 || isDue(step, config.log.everySteps, total))
         metrics.write(metricsLine(config, lesson, multiplier, result, stepSeconds));
       if (evaluationIsDue()) await evaluateNow();
-      if (isDue(step, config.checkpoint.everySteps, total)) await save();
+      if (isDue(step, config.checkpoint.everySteps, total) && saved < step) await save();
       wantedAt = performance.now();
     }
   } catch (error) {
@@ -165,7 +175,15 @@ async function trainIn(
     return undefined;
   }
   await ended.disposeAsync();
-  return await finishRun(folder, config, run, signal);
+  return await finishRun(folder, config, run, signal, closing);
+}
+
+/** Whether the ledger holds the digest of a step's parameters: of all that a checkpoint may be kept of. */
+function isDescribed({ checkpoint, evaluate }: TrainConfig, step: number, total: number): boolean {
+  return (
+    isDue(step, checkpoint.everySteps, total) ||
+    (evaluate.best !== undefined && isDue(step, evaluate.everySteps, total))
+  );
 }
 
 /** The teachers, each with how the run asks it. */

@@ -19,12 +19,13 @@ const METRICS_LINE = 600;
  * @param ledgerLine bytes that a step adds to the ledger
  */
 export function diskUse(
-  { checkpoint, log }: Pick<TrainConfig, "checkpoint" | "log">,
+  { checkpoint, log, evaluate }: Pick<TrainConfig, "checkpoint" | "log" | "evaluate">,
   { steps, state, ledgerLine }: { steps: number; state: number; ledgerLine: number },
 ): DiskUse {
   const { everySteps, keep, keepEvery } = checkpoint;
   const milestones = keepEvery ? Math.floor(steps / keepEvery) : 0;
-  const checkpoints = Math.min(Math.ceil(steps / everySteps), keep + milestones) + 1;
+  const best = evaluate.best ? 1 : 0;
+  const checkpoints = Math.min(Math.ceil(steps / everySteps), keep + milestones) + best + 1;
   const lines = steps * ledgerLine + (steps / log.everySteps) * METRICS_LINE;
   return { checkpoints, lines, bytes: checkpoints * state + lines };
 }

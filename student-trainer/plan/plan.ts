@@ -25,6 +25,7 @@ export interface Plan {
   teachers: TeacherPace[];
   student: Pace;
   together: Rehearsal;
+  /** `times`: on the way, the one at the end not counted. */
   evaluation: EvaluationCost & { times: number };
   /** Which part the others wait for. */
   bottleneck: string;
@@ -95,10 +96,13 @@ async function measure(
 
   const total = run.total ?? stepsThatFit(config, run.at, together, evaluation);
   const steps = Math.max(0, total - run.at.step);
-  const times = Math.ceil(steps / config.evaluate.everySteps) + 1; // once more at the end, for the predictions
+  const { everySteps } = config.evaluate;
+  const times = Math.max(0, Math.floor((total - 1) / everySteps) - Math.floor(run.at.step / everySteps));
+  const { each, last } = evaluation;
+  const evaluatedImages = times * each.images + last.images;
   const asked = config.teachers.map((spec) => {
     const { ensemble } = fixedViewOf(spec, config) ?? { ensemble: 0 };
-    return (isFixed ? run.data.size * ensemble : steps * config.batch) + times * evaluation.images;
+    return (isFixed ? run.data.size * ensemble : steps * config.batch) + evaluatedImages;
   });
   const sum = (of: (pace: TeacherPace, i: number) => number) =>
     teachers.reduce((all, one, i) => all + of(one, i), 0);
@@ -115,11 +119,10 @@ async function measure(
     startSeconds,
     secondsLeft:
       startSeconds +
-      (isFixed
-        ? sum((pace, i) => ((asked[i]! - times * evaluation.images) * pace.seconds) / pace.images)
-        : 0) +
+      (isFixed ? sum((pace, i) => ((asked[i]! - evaluatedImages) * pace.seconds) / pace.images) : 0) +
       steps * together.stepSeconds +
-      times * evaluation.seconds +
+      times * each.seconds +
+      last.seconds +
       Math.ceil(steps / config.checkpoint.everySteps) * together.save.seconds,
     send: {
       images: sum((_, i) => sent(i)),

@@ -17,9 +17,9 @@ export function stepsThatFit(
   evaluation: EvaluationCost,
 ): number {
   const left = "time" in length ? secondsLeft(length.time, at) : 0;
-  const share = evaluation.seconds / evaluate.everySteps;
+  const share = evaluation.each.seconds / evaluate.everySteps;
   const each = tried.stepSeconds + share + tried.save.seconds / checkpoint.everySteps;
-  return at.step + Math.max(1, Math.floor((left - evaluation.seconds) / each));
+  return at.step + Math.max(1, Math.floor((left - evaluation.last.seconds) / each));
 }
 
 function secondsLeft(time: string, at: Pick<Standing, "trainingSeconds">): number {

@@ -9,7 +9,9 @@ export function planTable(plan: Plan, batch: number): string {
   const { teachers, together, evaluation } = plan;
   const together1 = batch / together.stepSeconds;
   const evaluations =
-    evaluation.images === 0 ? "" : `, ${evaluation.times} evaluations of ${span(evaluation.seconds)}`;
+    evaluation.last.images === 0
+      ? ""
+      : `, ${evaluation.times} evaluations of ${span(evaluation.each.seconds)} and ${span(evaluation.last.seconds)} for the last`;
   const rows: [string, string][] = [
     ["views", `${rate(plan.views)} alone`],
     ...teachers.map((teacher): [string, string] => ["teacher", teacherWords(teacher, teachers.length > 1)]),

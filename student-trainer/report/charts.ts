@@ -12,7 +12,7 @@ export interface Line {
   name: string;
   points: Point[];
   /** Which of the page's series colours, from 1. */
-  colour: 1 | 2 | 3;
+  colour: 1 | 2 | 3 | 4 | 5;
   /** A level to compare with, such as the teacher's accuracy. */
   dashed?: boolean;
 }
@@ -45,12 +45,14 @@ const COLOURS = {
   "#030301": "var(--series-1)",
   "#030302": "var(--series-2)",
   "#030303": "var(--series-3)",
+  "#030304": "var(--series-4)",
+  "#030305": "var(--series-5)",
 } as const;
 const INK = "#010101";
 const RULE = "#020202";
 const seriesColour = (line: Line) => `#03030${line.colour}`;
 
-/** Draws a chart as SVG to be set into a page that defines --muted, --rule and --series-1 … 3. */
+/** Draws a chart as SVG to be set into a page that defines --muted, --rule and --series-1 … 5. */
 export function svgOf(chart: Chart): string {
   const drawing = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   drawing.setOption({

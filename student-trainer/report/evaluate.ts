@@ -1,54 +1,68 @@
 import { randomUUID } from "node:crypto";
 import type { EvalBatch, Views } from "../data/batch.ts";
 import type { ViewPool } from "../data/pool.ts";
+import type { Source } from "../data/source.ts";
 import { ahead } from "../teach/ahead.ts";
 import { askPieces, type BatchAnswer, cut, largestChunk } from "../teach/chunks.ts";
 import type { Teacher } from "../teach/client.ts";
 import { ensembleLogits } from "../teach/ensemble.ts";
-import { choices, meanKl, shareEqual } from "./figures.ts";
+import { answersOf, type Rows, withoutCorrupt } from "./decoded-rows.ts";
+import { type FeatureSample, sampleFeatures } from "./feature-sample.ts";
+import {
+  type Answers,
+  ensembleFigures,
+  type LabelFigures,
+  labelFigures,
+  type TeacherFigures,
+  teacherFigures,
+} from "./figures.ts";
 
-/** One of several teachers on one split, and the student beside it. */
-export interface BesideTeacher {
+/** A teacher, or the ensemble of all, and how far the student is from it. */
+export interface TeacherEvaluation extends LabelFigures, TeacherFigures {
   /** [N,K], in data order. */
   logits: Float32Array;
-  accuracy: number;
-  agreement: number;
-  kl: number;
+  /** Linear CKA of the student's features with these logits, over at most 2,048 images; where it was asked for. */
+  cka?: number;
 }
 
-/** A student, and its teacher if it has one, on one split; several teachers count as their ensemble. */
-export interface Evaluation {
-  /** Share of images whose first choice is the label. */
-  accuracy: number;
-  teacherAccuracy?: number;
-  /** Share of images where student and teacher make the same first choice. */
-  agreement?: number;
-  /** Mean KL divergence from the teacher at temperature 1, in nats. */
-  kl?: number;
+/** A student, and its teachers if it has any, on one split. Corrupt images are left out everywhere. */
+export interface Evaluation extends LabelFigures {
+  /** [N,K], in data order. */
+  student: Float32Array;
+  /** Each image's own label, [N]. */
+  labels: Int32Array;
+  /** What accuracy is measured by: the own labels, or the several that a file gives. */
+  answers: Answers;
+  /** In the config's order. */
+  teachers: TeacherEvaluation[];
+  /** The only teacher, or the ensemble of several: the logarithms of the mean of their probabilities. */
+  teacher?: TeacherEvaluation;
   /** Requests that the gateway's cache answered, and did not; both 0 where there is no gateway. */
   cacheHits: number;
   cacheMisses: number;
-  /** [N,K], in data order, without corrupt images. */
-  student: Float32Array;
-  /** [N,K], in data order; of several teachers the logarithms of their mean probabilities. */
-  teacher?: Float32Array;
-  /** Each of several, in the order of the config; absent where there are not several. */
-  teachers?: BesideTeacher[];
-  /** [N] */
-  labels: Int32Array;
+}
+
+/** What a student says of images. */
+export interface Answered {
+  /** [N,K] */
+  logits: Float32Array;
+  /** What the head reads, [N,C]. */
+  features: Float32Array;
 }
 
 export interface EvaluateOptions {
   pool: Pick<ViewPool, "evaluation" | "release">;
   split: string;
-  /** Images of the split, with corrupt ones, which no figure counts. */
-  size: number;
+  /** The split's images, with corrupt ones, which no figure counts. */
+  source: Pick<Source, "size" | "answers">;
   /** Images that `forward` takes at a time. */
   batch: number;
   classes: number;
-  /** Logits [batch,K] of exactly `batch` images, [batch,H,W,C] uint8. */
-  forward: (images: Uint8Array) => Promise<Float32Array>;
-  teachers?: Teacher[];
+  /** Of exactly `batch` images, [batch,H,W,C] uint8. */
+  forward: (images: Uint8Array) => Promise<Answered>;
+  teachers: Teacher[];
+  /** Whether to align the student's features with each teacher. */
+  cka?: boolean;
   signal?: AbortSignal;
 }
 
@@ -57,18 +71,20 @@ const CACHED_BYTES = 4 * 2 ** 20;
 const IN_FLIGHT = 3;
 
 /**
- * Student and teachers on the evaluation views of a split. The teachers are asked each time anew, with purpose
- * "eval", so that a cache may answer; the first batches are asked while the student's are computed.
+ * Student and teachers on the evaluation views of a split. Teachers are asked each time anew, with purpose
+ * "eval", so that a cache may answer; their first batches are asked while the student's are computed.
  *
  * @throws TeacherError when an answer fails a check
  */
 export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
-  const { size, batch, classes, teachers = [] } = o;
-  const all = {
+  const { batch, classes, teachers } = o;
+  const { size } = o.source;
+  const all: Rows = {
     student: new Float32Array(size * classes),
     teachers: teachers.map(() => new Float32Array(size * classes)),
     labels: new Int32Array(size),
   };
+  const sample = o.cka ? sampleFeatures(size) : undefined;
   const caches: BatchAnswer["caches"] = [];
   const session = randomUUID();
 
@@ -77,64 +93,51 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
     const made = await o.pool.evaluation(o.split, first, Math.min(batch, size - first));
     signal.throwIfAborted();
     const asked = await Promise.all(
-      teachers.map((teacher, t) => askTeacher(teacher, made.teacherViews[t]!, `${session}-${i}`, signal)),
+      teachers.map((teacher, nth) => askTeacher(teacher, made.teacherViews[nth]!, `${session}-${i}`, signal)),
     );
     return { first, made, asked };
   };
-  const to = Math.ceil(size / batch);
-  for await (const { first, made, asked } of ahead({
-    from: 0,
-    to,
-    inFlight: IN_FLIGHT,
-    start,
-    signal: o.signal,
-  })) {
-    const logits = await o.forward(filledUp(made, batch));
+  const steps = { from: 0, to: Math.ceil(size / batch), inFlight: IN_FLIGHT };
+  for await (const { first, made, asked } of ahead({ ...steps, start, signal: o.signal })) {
+    const { logits, features } = await o.forward(filledUp(made, batch));
     all.student.set(logits.subarray(0, made.labels.length * classes), first * classes);
+    sample?.add(first, made.labels, features, features.length / batch);
     all.labels.set(made.labels, first);
     o.pool.release(made);
-    for (const [t, answer] of asked.entries()) {
-      all.teachers[t]!.set(answer.logits, first * classes);
-      caches.push(...answer.caches);
+    for (const [nth, { logits, caches: said }] of asked.entries()) {
+      all.teachers[nth]!.set(logits, first * classes);
+      caches.push(...said);
     }
   }
 
-  const { student, teachers: told, labels } = withoutCorrupt(all, classes);
-  const chosen = choices(student, classes);
-  const accuracy = shareEqual(chosen, labels);
   const count = (said: BatchAnswer["caches"][number]) => caches.filter((cache) => cache === said).length;
-  const cacheMisses = count("miss") + count("bypass");
-  const known = { accuracy, cacheHits: count("hit"), cacheMisses, student, labels };
-  if (told.length === 0) return known;
-  const beside = (logits: Float32Array): BesideTeacher => {
-    const first = choices(logits, classes);
-    return {
-      logits,
-      accuracy: shareEqual(first, labels),
-      agreement: shareEqual(chosen, first),
-      kl: meanKl(student, logits, classes),
-    };
-  };
-  const { logits: teacher, accuracy: teacherAccuracy, ...figures } = beside(ensembleLogits(told, classes));
-  const each = told.length > 1 ? { teachers: told.map(beside) } : {};
-  return { ...known, teacher, teacherAccuracy, ...figures, ...each };
-}
-
-interface Rows {
-  student: Float32Array;
-  teachers: Float32Array[];
-  labels: Int32Array;
-}
-
-/** The rows of the images that could be decoded. */
-function withoutCorrupt(all: Rows, classes: number): Rows {
-  if (!all.labels.includes(-1)) return all;
-  const counts = (row: number) => all.labels[row] !== -1;
-  const rowsOf = (logits: Float32Array) => logits.filter((_, i) => counts(Math.floor(i / classes)));
+  const answers = answersOf(o.source, all.labels);
   return {
-    student: rowsOf(all.student),
-    teachers: all.teachers.map(rowsOf),
-    labels: all.labels.filter((_, row) => counts(row)),
+    ...figuresOf({ ...withoutCorrupt(all, classes), answers, classes, sample }),
+    cacheHits: count("hit"),
+    cacheMisses: count("miss") + count("bypass"),
+  };
+}
+
+function figuresOf(
+  o: Rows & { answers: Answers; classes: number; sample?: FeatureSample },
+): Omit<Evaluation, "cacheHits" | "cacheMisses"> {
+  const { student, labels, answers, classes, sample } = o;
+  const beside = (logits: Float32Array, figures: TeacherFigures): TeacherEvaluation => ({
+    logits,
+    ...labelFigures(logits, answers, classes),
+    ...figures,
+    cka: sample?.cka(logits, classes),
+  });
+  const teachers = o.teachers.map((logits) => beside(logits, teacherFigures(student, logits, classes)));
+  const together = () => {
+    const logits = ensembleLogits(o.teachers, classes);
+    return beside(logits, ensembleFigures(student, logits, classes));
+  };
+  return {
+    ...labelFigures(student, answers, classes),
+    ...{ student, labels, answers, teachers },
+    teacher: teachers.length > 1 ? together() : teachers[0],
   };
 }
 
@@ -153,7 +156,7 @@ function askTeacher(
 }
 
 /** The images of a batch, the last one repeated up to `batch` images; the rows of those are not read. */
-function filledUp({ views }: EvalBatch, batch: number): Uint8Array {
+export function filledUp({ views }: Pick<EvalBatch, "views">, batch: number): Uint8Array {
   const images = views.shape[0];
   if (images === batch) return views.data;
   const imageBytes = views.data.length / images;

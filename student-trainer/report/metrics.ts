@@ -7,8 +7,11 @@ export interface EvaluationLine {
   step: number;
   split: string;
   accuracy: number;
+  accuracyTop5?: number;
   agreement?: number;
+  agreementTop5?: number;
   kl?: number;
+  euclidean?: number;
 }
 
 /** The curves of a run. */
@@ -42,6 +45,7 @@ export async function readCurves(path: string): Promise<Curves> {
     if (!line) continue;
     const { step } = line as { step: number };
     curves.lastStep = Math.max(curves.lastStep, step);
+    if ("probe" in line) continue; // the summary has them
     if ("split" in line) {
       curves.evaluations.push(line as unknown as EvaluationLine);
       continue;

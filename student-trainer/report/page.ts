@@ -2,6 +2,7 @@ import type { Card } from "@funmatch/wire";
 import { type Chart, svgOf } from "./charts.ts";
 import { chartsOf } from "./curves.ts";
 import type { Curves, EvaluationLine } from "./metrics.ts";
+import { resultTables } from "./results.ts";
 import { STYLE } from "./style.ts";
 import type { Summary } from "./summary.ts";
 import { compact, counted, duration, escaped, percent } from "./words.ts";
@@ -109,12 +110,18 @@ function tiles(told: Told): string {
       teacher ? `${percent(summary.waitingForTeacher)} waiting for the teacher` : "",
     ]);
     if (teacher) all.push(["verified steps", counted(summary.verifiedSteps), `of ${counted(summary.steps)}`]);
+    if (summary.best) all.push(bestTile(summary.best));
   }
   const html = all.map(
     ([label, value, beside]) =>
       `<div><dt>${escaped(label)}</dt><dd>${escaped(value)}</dd><dd class="beside">${escaped(beside)}</dd></div>`,
   );
   return `<dl class="tiles">${html.join("")}</dl>`;
+}
+
+function bestTile({ step, split, metric, value }: NonNullable<Summary["best"]>): [string, string, string] {
+  const shown = metric === "kl" || metric === "euclidean" ? compact(value) : percent(value);
+  return [`best ${metric} on ${split}`, shown, `at step ${counted(step)}, in checkpoints/best`];
 }
 
 function lastEvaluations(lines: EvaluationLine[]): Map<string, EvaluationLine> {
@@ -152,25 +159,8 @@ function besideStudent({ design, teachers = [], student }: Told["settings"]): st
 }
 
 function results({ curves, summary }: Told): string {
-  const rows = [...lastEvaluations(curves.evaluations).values()].map(({ split, ...line }) => {
-    const teacher = summary?.teacher?.accuracy[split];
-    return [
-      split,
-      percent(summary?.student.accuracy[split] ?? line.accuracy, 2),
-      teacher === undefined ? "–" : percent(teacher, 2),
-      shown(summary?.agreement[split] ?? line.agreement, (share) => percent(share, 2)),
-      shown(summary?.kl[split] ?? line.kl, (kl) => kl.toFixed(4)),
-    ];
-  });
-  const head = ["split", "student accuracy", "teacher accuracy", "agreement", "KL (t = 1, nats)"];
-  const table = `<div class="wide"><table><thead><tr>${head.map((text) => `<th>${text}</th>`).join("")}</tr></thead>
-<tbody>${rows.map((row) => `<tr>${row.map((text) => `<td>${escaped(text)}</td>`).join("")}</tr>`).join("")}</tbody></table></div>`;
-  const shownTable = rows.length > 0 ? table : "<p>No evaluation yet.</p>";
-  return shownTable + (summary ? facts(summaryFacts(summary)) : "");
-}
-
-function shown(value: number | undefined, format: (value: number) => string): string {
-  return value === undefined || value === null ? "–" : format(value);
+  const tables = resultTables(lastEvaluations(curves.evaluations), summary);
+  return tables + (summary ? facts(summaryFacts(summary)) : "");
 }
 
 function summaryFacts(summary: Summary): [string, string][] {
@@ -185,15 +175,6 @@ function summaryFacts(summary: Summary): [string, string][] {
     ["their digest", student.parametersSha256],
     ["teacher parameters", teacher ? counted(teacher.parameters) : "–"],
     ["teacher version", teacher?.version ?? "–"],
-    ...(summary.teachers ?? []).map(({ url, ...each }, i): [string, string] => [
-      `teacher ${i + 1}, ${url}`,
-      Object.keys(each.accuracy)
-        .map((split) => {
-          const [accuracy, agreement] = [each.accuracy[split]!, each.agreement[split]!];
-          return `${split}: accuracy ${percent(accuracy, 2)}, agreement ${percent(agreement, 2)}, KL ${each.kl[split]!.toFixed(4)}`;
-        })
-        .join("; "),
-    ]),
     ["evaluation cache", `${cache.hits} hits, ${cache.misses} misses`],
     ["corrupt images", corruptWords(summary.corruptImages ?? {})],
   ];

@@ -1,44 +1,71 @@
 import type { TrainConfig } from "../config.ts";
+import { sameClasses } from "../learn/check-evaluation.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import { type Evaluation, evaluate } from "./evaluate.ts";
+import { type ProbeResult, probe } from "./probe.ts";
+
+/** What an evaluation found. */
+export interface Evaluated {
+  /** By name, in the order of evaluation. */
+  splits: Map<string, Evaluation>;
+  probes: ProbeResult[];
+}
+
+type Evaluable = Pick<OpenRun, "at" | "classes" | "pool" | "student" | "teachers">;
 
 /**
- * Evaluates the student, and its teachers beside it, on every split that the config names, and counts what the
- * gateway's cache answered.
+ * Evaluates the student, and its teachers beside it, on splits, and counts what the gateway's cache answered.
  */
 export async function evaluateSplits(
-  run: Pick<OpenRun, "at" | "classes" | "pool" | "student" | "teachers">,
-  { splits, batch }: TrainConfig["evaluate"],
+  run: Evaluable,
+  o: { splits: string[]; batch: number; cka?: boolean },
   signal: AbortSignal,
-): Promise<Map<string, Evaluation>> {
+): Promise<Evaluated> {
   const { at, classes, pool, student, teachers } = run;
   const forward = (images: Uint8Array) => student.call("forward", { images });
-  const found = new Map<string, Evaluation>();
-  for (const split of splits) {
-    const size = pool.sources[split]!.size;
-    const evaluation = await evaluate({ pool, split, size, batch, classes, forward, teachers, signal });
+  const splits = new Map<string, Evaluation>();
+  for (const split of o.splits) {
+    const source = pool.sources[split]!;
+    const evaluation = await evaluate({ ...o, pool, split, source, classes, forward, teachers, signal });
     at.cacheHits += evaluation.cacheHits;
     at.cacheMisses += evaluation.cacheMisses;
-    found.set(split, evaluation);
+    splits.set(split, evaluation);
   }
-  return found;
+  return { splits, probes: [] };
 }
 
-/** One figure of every split that has it. */
-export function bySplit(
-  evaluations: Map<string, Evaluation>,
-  figure: "accuracy" | "teacherAccuracy" | "agreement" | "kl",
-): Record<string, number> {
-  return Object.fromEntries(
-    [...evaluations].flatMap(([split, { [figure]: value }]) => (value === undefined ? [] : [[split, value]])),
-  );
+/**
+ * The evaluation at the end of a run: all splits that have the student's classes (of the training images only if the
+ * config names them), with feature alignment and few-shot probes.
+ *
+ * @param only leaves out all other splits, and the probes
+ */
+export async function evaluateAll(
+  run: Evaluable,
+  config: TrainConfig,
+  signal: AbortSignal,
+  only?: string[],
+): Promise<Evaluated> {
+  const { batch, probes } = config.evaluate;
+  const splits = only ?? splitsAtTheEnd(run, config);
+  const { splits: found } = await evaluateSplits(run, { splits, batch, cka: true }, signal);
+  const probed: ProbeResult[] = [];
+  if (!only)
+    for (const settings of probes)
+      probed.push(
+        await probe({
+          ...{ ...settings, batch, signal, seed: config.seed },
+          pool: run.pool,
+          forward: (images) => run.student.call("forward", { images }),
+        }),
+      );
+  return { splits: found, probes: probed };
 }
 
-/** An evaluation in words, a line a split. */
-export function evaluationLines(step: number, evaluations: Map<string, Evaluation>): string[] {
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-  return [...evaluations].map(([split, { accuracy, agreement, kl }]) => {
-    const beside = agreement === undefined ? "" : `  agreement ${percent(agreement)}  KL ${kl?.toFixed(4)}`;
-    return `step ${step}  ${split}: accuracy ${percent(accuracy)}${beside}`;
-  });
+/** The splits that are evaluated when a run ends. */
+export function splitsAtTheEnd({ pool }: Pick<OpenRun, "pool">, { evaluate }: TrainConfig): string[] {
+  const { train, ...others } = pool.sources;
+  const named = evaluate.splits;
+  const rest = Object.keys(others).filter((split) => sameClasses(others[split]!, train!));
+  return [...named, ...rest.filter((split) => !named.includes(split))];
 }

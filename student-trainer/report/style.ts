@@ -1,17 +1,20 @@
 /** The look of a report, light or dark as its reader's system is. */
 export const STYLE = `
 :root { --ground: #fbfaf8; --card: #ffffff; --ink: #1c1b1a; --muted: #6b6863; --rule: #e4e1dc;
-  --series-1: #2a63c9; --series-2: #c2560c; --series-3: #0c7a68; }
+  --series-1: #2a63c9; --series-2: #c2560c; --series-3: #0c7a68;
+  --series-4: #8a3fb0; --series-5: #a8790a; }
 @media (prefers-color-scheme: dark) { :root { --ground: #141413; --card: #1d1d1b; --ink: #ecebe8;
-  --muted: #a3a09a; --rule: #34332f; --series-1: #7fabff; --series-2: #ff9f5f; --series-3: #4cc9b0; } }
+  --muted: #a3a09a; --rule: #34332f; --series-1: #7fabff; --series-2: #ff9f5f; --series-3: #4cc9b0;
+  --series-4: #cf93ec; --series-5: #e0b84a; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1120px; padding: 40px 24px 72px; background: var(--ground); color: var(--ink);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 17px; margin: 40px 0 12px; }
+h3 { font-size: 15px; font-weight: 600; margin: 24px 0 6px; }
 header p, section > p { color: var(--muted); margin: 6px 0 0; }
 section > p { margin: 0 0 12px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 12px; margin: 28px 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 0; }
 .tiles div, figure { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; }
 .tiles div { padding: 14px 16px; }
 .tiles dt { color: var(--muted); font-size: 13px; }
@@ -28,6 +31,8 @@ figure i.dashed { border-top-style: dashed; }
 i.series-1 { border-color: var(--series-1); }
 i.series-2 { border-color: var(--series-2); }
 i.series-3 { border-color: var(--series-3); }
+i.series-4 { border-color: var(--series-4); }
+i.series-5 { border-color: var(--series-5); }
 figure svg { width: 100%; height: auto; margin-top: auto; }
 .samples { width: 100%; max-width: 760px; image-rendering: pixelated; display: block; }
 .wide { overflow-x: auto; }

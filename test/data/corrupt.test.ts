@@ -106,9 +106,12 @@ describe("a corrupt image", () => {
     const { pool } = await pooled(await spoiltFolder());
     let row = 0;
     const { accuracy, labels, student } = await evaluate({
-      ...{ pool, split: "train", size: 7, batch: 4, classes: 2 },
+      ...{ pool, split: "train", source: { size: 7 }, batch: 4, classes: 2, teachers: [] },
       // The first choice of every row is "cat".
-      forward: async () => Float32Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? 100 + row++ : 0)),
+      forward: async () => ({
+        logits: Float32Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? 100 + row++ : 0)),
+        features: new Float32Array(4),
+      }),
     });
     expect([...labels]).toEqual([0, 0, 0, 1, 1]);
     expect(accuracy).toBe(3 / 5);

@@ -64,13 +64,17 @@ test("the bundled teacher is as good as it says, and several times larger than t
 test("numpy finds the summary's figures in predictions-*.npz", () => {
   const script = fileURLToPath(new URL("./predictions.py", import.meta.url));
   const found = JSON.parse(python(script, [run]));
-  const { student, teacher, agreement, kl } = summary();
+  const { student, teacher, agreement, kl, agreementTop5, euclidean } = summary();
   expect(Object.keys(found).sort()).toEqual(["test", "validation"]);
   for (const split of ["test", "validation"]) {
     expect(found[split].accuracy).toBeCloseTo(student.accuracy[split], 12);
     expect(found[split].teacherAccuracy).toBeCloseTo(teacher.accuracy[split], 12);
     expect(found[split].agreement).toBeCloseTo(agreement[split], 12);
     expect(found[split].kl).toBeCloseTo(kl[split], 6);
+    expect(found[split].accuracyTop5).toBeCloseTo(student.accuracyTop5[split], 12);
+    expect(found[split].teacherAccuracyTop5).toBeCloseTo(teacher.accuracyTop5[split], 12);
+    expect(found[split].agreementTop5).toBeCloseTo(agreementTop5[split], 12);
+    expect(found[split].euclidean).toBeCloseTo(euclidean[split], 5);
   }
 });
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readTrainConfig } from "funmatch/config";
+import { readTrainConfig, splitsOf } from "funmatch/config";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
 
@@ -45,6 +45,33 @@ test("the list and the class names of a split are files beside the config, with 
     classes: join(path, "../names.txt"),
     split: "[:90%]",
   });
+});
+
+test("any number of splits have names of their own, and a file of several labels", () => {
+  const sets = ["data.real.folder=photos/validation", "data.real.labels=real.json", "data.v2.shards=v2.tar"];
+  const { path, config } = read([
+    ...sets,
+    "evaluate.splits=[validation, v2]",
+    "evaluate.probes=[{ on: v2 }]",
+  ]);
+  const { data, evaluate } = config();
+  expect(data.real).toEqual({
+    folder: join(path, "../photos/validation"),
+    labels: join(path, "../real.json"),
+  });
+  expect(Object.keys(splitsOf(data))).toEqual(["train", "validation", "real", "v2"]);
+  expect(evaluate).toMatchObject({
+    splits: ["validation", "v2"],
+    probes: [{ from: "train", on: "v2", shots: [1, 5, 10, 25], l2: 1024, draws: 3 }],
+  });
+});
+
+test("a best checkpoint is chosen by accuracy unless told otherwise; by a teacher's figures only where there is one", () => {
+  const best = read(["evaluate.best.split=validation"]).config().evaluate.best;
+  expect(best).toEqual({ split: "validation", metric: "accuracy" });
+  const labels = ["design=labels", "teachers=[]", "distance={}"];
+  const byKl = read([...labels, "evaluate.best={ split: validation, metric: kl }"]);
+  expect(byKl.config).toThrow("evaluate.best.metric: a run without a teacher has no kl");
 });
 
 test("an override takes the place of the key that it excludes", () => {
@@ -102,6 +129,14 @@ test.each([
   ["student={ model: vit, size: S, patch: 80, resolution: 64 }", "student.patch is 80 pixels"],
   ["student={ model: vit, size: S, patch: 8, depth: 26, resolution: 64 }", '"student.depth" cannot stand'],
   ["evaluate.splits=[test]", 'evaluate.splits: "test" is not under data'],
+  ["evaluate.best.split=train", 'evaluate.best.split: "train" is not among evaluate.splits'],
+  ["evaluate.best={ split: validation, metric: loss }", "evaluate.best.metric: "],
+  ["evaluate.best.split=test", "evaluate.best.split: what is chosen by test images says nothing"],
+  ["evaluate.probes=[{ on: test }]", 'evaluate.probes.0.on: "test" is not under data'],
+  ["evaluate.probes=[{ on: train }]", "evaluate.probes.0: shots are drawn from other images"],
+  ["data.train.labels=real.json", 'unknown key "data.train.labels"'],
+  ["data.real.fodler=photos/real", 'unknown key "data.real.fodler": did you mean "folder"?'],
+  ["data.a/b.folder=photos/real", `data."a/b": a split's name has letters, digits`],
 ])("%s is refused with: %s", (set, message) => {
   expect(read([set]).config).toThrow(message);
 });

@@ -118,7 +118,7 @@ test("weights to begin from: another head is replaced, another network is refuse
   await student.exportWeights({ path: initFile });
   const begun = await start(initOf(model, { initFile }));
   const zero = new Float32Array(2 * CLASSES);
-  expect(begun.forward({ images: pictures(60, 2) })).toEqual(zero);
+  expect(begun.forward({ images: pictures(60, 2) }).logits).toEqual(zero);
 
   await expect(start(initOf(MODELS[1]!, { initFile }))).rejects.toThrow(
     /student\.npz: the student needs conv\/kernel, which is not there/,

@@ -114,7 +114,7 @@ test("export writes a run's student; a teacher service takes it as it is", async
   const told = JSON.parse(readFileSync(join(out, "export.json"), "utf8"));
   const summary = JSON.parse(readFileSync(join(run, "summary.json"), "utf8"));
   expect(told).toMatchObject({
-    checkpoint: "step-000000006",
+    step: 6,
     parametersSha256: summary.student.parametersSha256,
     view: { resolution: 16, resizeShorterSideTo: 20 },
   });
@@ -129,8 +129,8 @@ test("export writes a run's student; a teacher service takes it as it is", async
   mkdirSync(elsewhere);
   const earlier = await startFunmatch(["export", run, "--out", elsewhere, "--checkpoint", "4"]).finished;
   expect(earlier.code, earlier.output).toBe(0);
-  expect(JSON.parse(readFileSync(join(elsewhere, "export.json"), "utf8")).checkpoint).toBe("step-000000004");
+  expect(JSON.parse(readFileSync(join(elsewhere, "export.json"), "utf8")).step).toBe(4);
   const none = await startFunmatch(["export", run, "--checkpoint", "3"]).finished;
-  expect(none.output).toContain("has no checkpoint of step 3: there are step-000000004, step-000000006");
+  expect(none.output).toContain("there is no checkpoint step-000000003");
   expect(none.code).toBe(2);
 }, 120_000);

@@ -4,38 +4,12 @@ import { join } from "node:path";
 import { readNpz } from "@funmatch/models";
 import { expect, test } from "vitest";
 import { evaluate } from "../../student-trainer/report/evaluate.ts";
-import { choices, meanKl, shareEqual } from "../../student-trainer/report/figures.ts";
+import { ensembleFigures, teacherFigures } from "../../student-trainer/report/figures.ts";
 import { writePredictions } from "../../student-trainer/report/predictions.ts";
 import type { Answer, Call, SentViews, Teacher } from "../../student-trainer/teach/client.ts";
 import { ensembleLogits } from "../../student-trainer/teach/ensemble.ts";
 import { someEvaluation } from "../teach/batches.ts";
 import { smallLogits } from "../teach/small-teacher.ts";
-
-const golden = new URL("../golden/", import.meta.url).pathname;
-
-test("accuracy, agreement and KL of three images, worked out by hand", () => {
-  const student = Float32Array.of(2, 0, /**/ 0, 0, /**/ 0, 1);
-  const teacher = Float32Array.of(1, 0, /**/ 0, 3, /**/ 0, 1);
-  expect([...choices(student, 2)]).toEqual([0, 0, 1]);
-  expect(shareEqual(choices(student, 2), choices(teacher, 2))).toBeCloseTo(2 / 3);
-  const kl = (t: number, s: number) => {
-    const [p, q] = [1 / (1 + Math.exp(-t)), 1 / (1 + Math.exp(-s))];
-    return p * Math.log(p / q) + (1 - p) * Math.log((1 - p) / (1 - q));
-  };
-  expect(meanKl(student, teacher, 2)).toBeCloseTo((kl(1, 2) + kl(-3, 0) + kl(-1, -1)) / 3, 7);
-});
-
-test("KL and agreement are the paper's", async () => {
-  const vectors = await readNpz(join(golden, "distances.npz"));
-  const of = (name: string) => vectors.get(name)?.data as Float32Array;
-  const [student, teacher] = [of("student"), of("teacher")];
-  const mean = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b) / values.length;
-  const named = [...vectors.keys()];
-  const kl = named.find((name) => /^kl.*=1(\.0)?$/.test(name)) ?? "";
-  const agree = named.find((name) => /^agree.*=1$/.test(name)) ?? "";
-  expect(meanKl(student, teacher, 13) / mean(of(kl))).toBeCloseTo(1, 5);
-  expect(shareEqual(choices(student, 13), choices(teacher, 13))).toBeCloseTo(mean(of(agree)), 6);
-});
 
 /** A teacher whose gateway has seen every second piece before. */
 function cachingTeacher(calls: { shape: SentViews["shape"]; call: Call }[]): Teacher {
@@ -55,28 +29,45 @@ const split = {
     release: () => {},
   },
   split: "test",
-  size: 22,
+  source: { size: 22 },
   batch: 8,
   classes: 5,
+  teachers: [],
 };
+
+/** A student that answers as the teacher does; its features are its logits and their double. */
+async function forward(images: Uint8Array) {
+  const logits = smallLogits(new Uint8Array(images), 8, 5);
+  const features = new Float32Array(80).map((_, i) => {
+    const [row, c] = [Math.floor(i / 10), i % 10];
+    return logits[row * 5 + (c % 5)]! * (c < 5 ? 1 : 2);
+  });
+  return { logits, features };
+}
 
 test("a split that no batch size divides is evaluated whole, in data order", async () => {
   const { views } = await someEvaluation(0, 22);
   const expected = smallLogits(new Uint8Array(views.data), 22, 5);
   const sizes: number[] = [];
-  const forward = async (images: Uint8Array) => {
-    sizes.push(images.length / 48);
-    return smallLogits(new Uint8Array(images), 8, 5);
-  };
   const calls: { shape: SentViews["shape"]; call: Call }[] = [];
-  const found = await evaluate({ ...split, forward, teachers: [cachingTeacher(calls)] });
+  const found = await evaluate({
+    ...split,
+    forward: (images) => {
+      sizes.push(images.length / 48);
+      return forward(images);
+    },
+    teachers: [cachingTeacher(calls)],
+    cka: true,
+  });
   expect(sizes).toEqual([8, 8, 8]); // the last one filled up
   expect(found.student).toEqual(expected);
-  expect(found.teacher).toEqual(expected);
+  expect(found.teacher?.logits).toEqual(expected);
   expect([...found.labels]).toEqual(Array.from({ length: 22 }, (_, i) => i % 5));
-  expect(found).toMatchObject({ agreement: 1, cacheHits: 4, cacheMisses: 4 });
-  expect(found.kl).toBeCloseTo(0, 6);
-  expect(found.accuracy).toBe(found.teacherAccuracy);
+  expect(found).toMatchObject({ teacher: { agreement: 1 }, cacheHits: 4, cacheMisses: 4 });
+  expect(found.teacher?.kl).toBeCloseTo(0, 6);
+  expect(found.teacher?.euclidean).toBeCloseTo(0, 5);
+  expect(found.teacher?.cka).toBeCloseTo(1, 6); // features are the logits twice, the second time scaled
+  expect(found.accuracy).toBe(found.teacher?.accuracy);
   expect(calls.map(({ shape }) => shape[0]).sort()).toEqual([2, 2, 3, 3, 3, 3, 3, 3]);
   expect(calls.every(({ call }) => call.purpose === "eval" && !call.noStore)).toBe(true);
 });
@@ -90,7 +81,6 @@ test("of two teachers each has its figures, and what counts is the mean of their
     };
     return { ...cachingTeacher([]), ask };
   });
-  const forward = async (images: Uint8Array) => smallLogits(new Uint8Array(images), 8, 5);
   const pool = {
     ...split.pool,
     evaluation: async (_split: string, start: number, count: number) => {
@@ -98,12 +88,14 @@ test("of two teachers each has its figures, and what counts is the mean of their
       return { ...batch, teacherViews: [batch.views, batch.views] };
     },
   };
-  const found = await evaluate({ ...split, pool, forward, teachers: [one!, other!] });
-  expect(found.teachers![0]).toMatchObject({ logits: found.student, agreement: 1, accuracy: found.accuracy });
-  expect(found.teachers![0]!.kl).toBeCloseTo(0, 6);
-  const logits = found.teachers![1]!.logits;
-  expect(found.teachers![1]!.kl).toBe(meanKl(found.student, logits, 5));
-  expect(found.kl).toBe(meanKl(found.student, ensembleLogits([found.student, logits], 5), 5));
+  const found = await evaluate({ ...split, pool, forward, teachers: [one!, other!], cka: true });
+  expect(found.teachers[0]).toMatchObject({ logits: found.student, agreement: 1, accuracy: found.accuracy });
+  expect(found.teachers[0]!.kl).toBeCloseTo(0, 6);
+  expect(found.teachers[0]!.cka).toBeCloseTo(1, 6);
+  expect(found.teachers[1]).toMatchObject(teacherFigures(found.student, found.teachers[1]!.logits, 5));
+  const ensemble = ensembleLogits([found.student, found.teachers[1]!.logits], 5);
+  expect(found.teacher).toMatchObject(ensembleFigures(found.student, ensemble, 5));
+
   const run = await mkdtemp(join(tmpdir(), "predictions-"));
   await writePredictions(run, "test", found);
   const arrays = await readNpz(join(run, "predictions-test.npz"));
@@ -113,20 +105,36 @@ test("of two teachers each has its figures, and what counts is the mean of their
 });
 
 test("without a teacher there is accuracy alone, and predictions say so", async () => {
-  const forward = async () => new Float32Array(40).map((_, i) => (i % 5 === 2 ? 1 : 0));
-  const found = await evaluate({ ...split, forward });
+  const logits = new Float32Array(40).map((_, i) => (i % 5 === 2 ? 1 : 0));
+  const found = await evaluate({ ...split, forward: async () => ({ logits, features: logits }), cka: true });
   expect(found.accuracy).toBeCloseTo(4 / 22); // labels 2, 7, 12, 17
-  expect(found).not.toHaveProperty("agreement");
+  expect(found).toMatchObject({ teacher: undefined, teachers: [] });
 
   const run = await mkdtemp(join(tmpdir(), "predictions-"));
   await writePredictions(run, "test", found);
   const arrays = await readNpz(join(run, "predictions-test.npz"));
-  expect([...arrays.keys()]).toEqual(["student", "labels"]);
-  await writePredictions(run, "test", { ...found, teacher: found.student });
-  const both = await readNpz(join(run, "predictions-test.npz"));
-  expect([...both].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([
+  expect([...arrays].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([
     ["student", "float32", [22, 5]],
-    ["teacher", "float32", [22, 5]],
     ["labels", "int32", [22]],
   ]);
+});
+
+test("images without a right label are in no accuracy, but in agreement and predictions", async () => {
+  const right = (i: number) => Int32Array.from(i < 11 ? [] : i === 21 ? [2, 0, 4] : [0, 3]);
+  const logits = new Float32Array(40).map((_, i) => (i % 5 === 2 ? 1 : 0)); // "2" everywhere
+  const source = { size: 22, answers: right };
+  const teachers = [cachingTeacher([])];
+  const found = await evaluate({
+    ...{ ...split, source, teachers },
+    forward: async () => ({ logits, features: logits }),
+  });
+  expect(found.accuracy).toBeCloseTo(1 / 11);
+  expect(found.teacher?.logits).toHaveLength(110);
+
+  const run = await mkdtemp(join(tmpdir(), "predictions-"));
+  await writePredictions(run, "real", found);
+  const answers = (await readNpz(join(run, "predictions-real.npz"))).get("answers")!;
+  expect(answers.shape).toEqual([22, 3]);
+  expect([...answers.data.subarray(30, 36)]).toEqual([-1, -1, -1, 0, 3, -1]);
+  expect([...answers.data.subarray(63)]).toEqual([2, 0, 4]);
 });

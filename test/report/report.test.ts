@@ -58,6 +58,7 @@ test("the report is one page that loads nothing, made from the folder's files al
     "Loss",
     "Agreement",
     "Accuracy",
+    "KL divergence",
     "Learning rate",
     "Throughput",
     "Waiting for the teacher",
@@ -67,9 +68,41 @@ test("the report is one page that loads nothing, made from the folder's files al
     expect(html).toContain(figure);
   expect(html).toContain("data:image/png;base64,");
   expect(html).toContain("&#60;prof&#62;");
-  expect(html.match(/<svg /g)).toHaveLength(6);
+  expect(html.match(/<svg /g)).toHaveLength(7);
   for (const outside of [/(src|href)="(?!data:)/, /url\((?!#)/, /@import/, /<script/, /undefined|NaN/])
     expect(html).not.toMatch(outside);
+});
+
+test("tables have what was measured and no other columns; several teachers, the best and probes have their own", async () => {
+  const run = await folder(3);
+  const html = async (summary: Summary) => {
+    await writeSummary(run, summary);
+    return readFile(await writeReport(run), "utf8");
+  };
+  const plain = await html(SUMMARY);
+  expect(plain).toContain("<th>agreement</th><th>KL (t = 1, nats)</th></tr>");
+  for (const absent of ["top 5", "CKA", "<h3>"]) expect(plain).not.toContain(absent);
+
+  const figures = { accuracy: { test: 0.91 }, agreement: { test: 0.9 }, kl: { test: 0.02 } };
+  const several = await html({
+    ...SUMMARY,
+    ...{ agreementTop5: { test: 0.9991 }, euclidean: { test: 2.345 }, cka: { test: 0.8765 } },
+    teachers: ["a", "b"].map((url) => ({
+      ...{ url, version: "v", parameters: 1, ...figures, euclidean: { test: 3.456 } },
+    })),
+    best: { step: 2, split: "validation", metric: "kl", value: 0.0456, parametersSha256: "x", ...figures },
+    probes: [
+      { on: "test", from: "train", shots: [{ shots: 5, accuracy: 0.5, accuracies: [0.4, 0.6] }] },
+      { on: "cars", from: "carsTrain", shots: [{ shots: 1, accuracy: 0.25, accuracies: [0.25] }] },
+    ],
+  });
+  for (const figure of ["ensemble accuracy", "99.91 %", "2.35", "0.876", "From teacher 2, b", "3.46"])
+    expect(several).toContain(figure);
+  expect(several).toContain("The best checkpoint: step 2, by kl on validation");
+  expect(several).toContain("<dt>best kl on validation</dt><dd>0.0456</dd>");
+  expect(several).toContain("<td>40.00 % … 60.00 %</td>");
+  expect(several).toContain("<td>carsTrain</td>");
+  expect(several).not.toMatch(/undefined|NaN/);
 });
 
 test("a run that has not ended is reported as far as it came", async () => {
