@@ -10,6 +10,7 @@ import { openTeachersOf } from "../learn/open-teachers.ts";
 import { bindingConfigOf } from "../learn/run-folder.ts";
 import type { Teacher } from "../teach/client.ts";
 import { DESIGNS } from "../teach/designs.ts";
+import { checkBest } from "./best.ts";
 import { type Walk, walkLedger } from "./chain.ts";
 import { type Check, checkOf } from "./check.ts";
 import { checkConfig, checkData } from "./data.ts";
@@ -51,6 +52,7 @@ export async function auditRun(
     walk.chain,
     checkConfig(walk, await bindingConfigOf(configFile)),
     await checkParameters(walk, checkpoint, join(path, "student.npz")),
+    ...(await checkBest(walk, checkpoint, join(path, "checkpoints"))),
     ...(await checkDataAndTeacher(config, checkpoint, walk, o)),
   ];
   const audit: Audit = {

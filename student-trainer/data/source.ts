@@ -1,7 +1,10 @@
 import type { Image } from "@funmatch/views";
 import { type FashionIndex, type FashionSpec, fashionSource, indexFashion } from "./fashion.ts";
 import { type FolderIndex, type FolderSpec, folderSource, indexFolder } from "./folder.ts";
-import { indexList, type ListIndex, type ListSpec, listSource } from "./list.ts";
+import { indexList, type ListSpec } from "./list.ts";
+import { type ListIndex, listSource } from "./listed-files.ts";
+import { indexParquet, type ParquetIndex, type ParquetSpec, parquetSource } from "./parquet.ts";
+import { indexPublished, type PublishedSpec } from "./published.ts";
 import { readSeveralLabels, type SeveralLabels, severalLabelsAt } from "./several-labels.ts";
 import { indexShards, type ShardsIndex, type ShardsSpec, shardsSource } from "./shards.ts";
 import { type Slice, sliced, sliceOf } from "./slice.ts";
@@ -28,13 +31,13 @@ export interface Source {
  * Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]", with
  * `labels` the path of a file of several labels for each.
  */
-export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | FashionSpec) & {
+export type SourceSpec = (FolderSpec | ListSpec | PublishedSpec | ShardsSpec | ParquetSpec | FashionSpec) & {
   split?: string;
   labels?: string;
 };
 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
-export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | FashionIndex) & {
+export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | ParquetIndex | FashionIndex) & {
   several?: SeveralLabels;
   slice?: Slice;
 };
@@ -61,6 +64,8 @@ export async function indexSources(specs: Record<string, SourceSpec>): Promise<R
 
 function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
   if ("shards" in spec) return indexShards(spec);
+  if ("parquet" in spec) return indexParquet(spec);
+  if ("published" in spec) return indexPublished(spec);
   if ("list" in spec) return indexList(spec);
   return "folder" in spec ? indexFolder(spec) : indexFashion(spec);
 }
@@ -80,6 +85,8 @@ function wholeOf(index: SourceIndex): Source {
       return listSource(index);
     case "shards":
       return shardsSource(index);
+    case "parquet":
+      return parquetSource(index);
     case "fashion":
       return fashionSource(index);
     default:

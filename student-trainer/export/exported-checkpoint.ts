@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { UserError } from "@funmatch/config";
 import { readNpz, type Weights } from "@funmatch/models";
-import { readCheckpoint, readNewestCheckpoint } from "../learn/checkpoint.ts";
+import { readCheckpoint } from "../learn/best-checkpoint.ts";
+import { readNewestCheckpoint } from "../learn/checkpoint.ts";
 
 /** The parameters of a checkpoint, running statistics among them. */
 export interface ExportedCheckpoint {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
-import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { UserError } from "@funmatch/config";
@@ -53,8 +53,8 @@ export interface Found {
 /** Name of the folder of a step's checkpoint. */
 export const checkpointFolder = (step: number) => `step-${String(step).padStart(9, "0")}`;
 const stepOf = (folder: string) => Number(folder.slice("step-".length));
-const BEST = "best";
-const FILES = ["state.npz", "checkpoint.json"];
+/** The files of a checkpoint. */
+export const FILES = ["state.npz", "checkpoint.json"];
 const FOLDER = /^step-\d{9}$/;
 /** Checkpoints, and drafts that a killed process left behind. */
 const OURS = /^step-\d{9}(\.draft)?$/;
@@ -119,43 +119,8 @@ export async function readNewestCheckpoint(
   return undefined;
 }
 
-/**
- * Reads one checkpoint: the best that was kept, or that of a step.
- *
- * @throws UserError when it is not there, or damaged
- */
-export async function readCheckpoint(directory: string, which: "best" | number): Promise<Found> {
-  const name = which === "best" ? BEST : checkpointFolder(which);
-  if (!existsSync(join(directory, name))) {
-    const best = existsSync(join(directory, BEST)) ? [BEST] : [];
-    const there = [...best, ...(await listCheckpoints(directory))].join(", ");
-    throw new UserError(`there is no checkpoint ${name} in ${directory}: it has ${there || "none"}`);
-  }
-  const found = await readWhole(join(directory, name));
-  if (typeof found === "string") throw new UserError(`checkpoint ${name} in ${directory} ${found}`);
-  return found;
-}
-
-/**
- * Keeps the checkpoint of a step as `best`, in place of the one before, however many newer ones are written: by links
- * to its files, which are never changed. The run's newest checkpoint knows of it, so after a crash in between the
- * same is done again.
- */
-export async function keepBest(directory: string, step: number): Promise<void> {
-  const draft = join(directory, `${BEST}.draft`);
-  await rm(draft, { recursive: true, force: true });
-  await mkdir(draft);
-  for (const file of FILES)
-    await link(join(directory, checkpointFolder(step), file), join(draft, file)).catch((error) => {
-      if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(error.code)) throw error;
-      return copyFile(join(directory, checkpointFolder(step), file), join(draft, file));
-    });
-  await rm(join(directory, BEST), { recursive: true, force: true });
-  await rename(draft, join(directory, BEST));
-}
-
 /** The checkpoint in a folder, or what is wrong with it. */
-async function readWhole(folder: string): Promise<Found | string> {
+export async function readWhole(folder: string): Promise<Found | string> {
   const stateFile = join(folder, "state.npz");
   try {
     const text = await readFile(join(folder, "checkpoint.json"), "utf8");

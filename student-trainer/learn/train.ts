@@ -11,7 +11,8 @@ import { type Lecturer, openTeaching } from "../teach/teaching.ts";
 import { isVerified, type Lesson, lessons } from "../teach/window.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
 import { betterBest } from "./best.ts";
-import { keepBest, writeCheckpoint } from "./checkpoint.ts";
+import { keepBest } from "./best-checkpoint.ts";
+import { writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
 import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
 import { openMetricsLog } from "./metrics-log.ts";
@@ -119,6 +120,9 @@ async function trainIn(
     at.best = better;
     await save();
     await keepBest(folder.checkpoints, at.step);
+    progress.note(
+      `step ${at.step}  best ${better.metric} on ${better.split} so far: kept as checkpoints/best`,
+    );
   };
   const evaluationIsDue = () =>
     at.step > at.evaluatedStep && isDue(at.step, config.evaluate.everySteps, total);

@@ -1,6 +1,6 @@
 import type { TrainConfig } from "../config.ts";
 import { isBestOf } from "../learn/best.ts";
-import { readCheckpoint } from "../learn/checkpoint.ts";
+import { readCheckpoint } from "../learn/best-checkpoint.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import type { RunFolder } from "../learn/run-folder.ts";
 import { bySplit, bySplitIfAny, type Figures } from "./by-split.ts";

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readNpz } from "@funmatch/models";
@@ -161,6 +170,24 @@ test("eval without options evaluates the newest again, to the same end", async (
   const { code, output } = await startFunmatch(["eval", calm.run]).finished;
   expect(code, output).toBe(0);
   expect(outcome(calm.run)).toEqual(before);
+}, 60_000);
+
+test("an audit finds the best checkpoint in the ledger, and finds another in its place", async () => {
+  const fine = await startFunmatch(["audit", calm.run, "--sample", "2"]).finished;
+  expect(fine.code, fine.output).toBe(0);
+  expect(fine.output).toMatch(/best checkpoint +passed +it holds what the ledger recorded at step \d+/);
+  const kept = join(calm.run, "checkpoints", "best");
+  renameSync(kept, `${kept}.away`);
+  const newest = readdirSync(join(calm.run, "checkpoints"))
+    .filter((name) => name.startsWith("step-"))
+    .sort()
+    .at(-1)!;
+  cpSync(join(calm.run, "checkpoints", newest), kept, { recursive: true });
+  const swapped = await startFunmatch(["audit", calm.run, "--sample", "1"]).finished;
+  rmSync(kept, { recursive: true });
+  renameSync(`${kept}.away`, kept);
+  expect(swapped.code, swapped.output).toBe(1);
+  expect(swapped.output).toMatch(/best checkpoint +FAILED +it is not what the ledger recorded/);
 }, 60_000);
 
 test("a run killed between a checkpoint and its being kept as the best, and later, ends as an undisturbed one", async () => {
