@@ -96,6 +96,8 @@ export const trainSchema = z.strictObject({
     /** Other splits to evaluate on, by names of the user's choice. */
     .catchall(evaluated),
   teachers: z.array(teacherSchema).max(8).default([]),
+  /** Whether a teacher that looks mismatched before the first step (near chance, say) is warned of, or an error. */
+  contract: z.enum(["warn", "strict"]).optional(),
   /** How several teachers teach: the sum of the distances from each (absent), or the distance from the mean of their probabilities. */
   combine: z.enum(["sum", "mean"]).optional(),
   design: z.enum(Object.keys(DESIGNS) as DesignName[]),

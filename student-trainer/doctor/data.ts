@@ -28,7 +28,7 @@ export async function checkData(config: TrainConfig): Promise<{ findings: Findin
 }
 
 /** Where a sample of a split is read: the first image and the number of images of each run. */
-export function sampleOf(size: number): { start: number; count: number }[] {
+function sampleOf(size: number): { start: number; count: number }[] {
   const runs = Math.min(RUNS, Math.ceil(size / RUN));
   const apart = Math.max(RUN, Math.floor(size / runs));
   return Array.from({ length: runs }, (_, i) => ({

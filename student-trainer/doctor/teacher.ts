@@ -1,15 +1,13 @@
-import { randomUUID } from "node:crypto";
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
+import type { EvalBatch } from "../data/batch.ts";
 import type { ViewPool } from "../data/pool.ts";
-import { openTeachersOf } from "../learn/open-teachers.ts";
+import { classesOf, openTeachersOf } from "../learn/open-teachers.ts";
 import { teacherResolution } from "../learn/teacher-views.ts";
-import { choices } from "../report/figures.ts";
-import { percent } from "../report/words.ts";
-import { askPieces, cut, largestChunk } from "../teach/chunks.ts";
+import { largestChunk } from "../teach/chunks.ts";
 import type { Teacher } from "../teach/client.ts";
+import { checkContract } from "../teach/contract.ts";
 import { nameOfTeacher } from "../teachers.ts";
-import { sampleOf } from "./data.ts";
 import { type Finding, fault, warning, well } from "./finding.ts";
 
 interface Examination {
@@ -115,61 +113,37 @@ async function examine(teacher: Teacher, which: number, o: Examination): Promise
       `${most} images a request: ${requests} ${requests === 1 ? "request" : "requests"} a step; no quota is told`,
     ),
   );
-  return o.pool ? [...findings, ...(await checkAnswers(teacher, which, o.pool, o.signal))] : findings;
+  return o.pool ? [...findings, ...(await checkAnswers(teacher, which, { ...o, pool: o.pool }))] : findings;
 }
 
+/** What training, too, checks before its first step: classes and labels, and how the teacher does on a few images. */
 async function checkAnswers(
   teacher: Teacher,
   which: number,
-  pool: ViewPool,
-  signal: AbortSignal,
+  { config, pool, signal }: Examination & { pool: ViewPool },
 ): Promise<Finding[]> {
-  const { sources } = pool;
-  const split = ["validation", "test"].find((one) => sources[one]) ?? "train";
-  const { labels, size } = sources[split]!;
-  const { card } = teacher;
   const name = "teacher's answers";
-  if (card.classes !== labels.length)
-    return [
-      fault(
-        name,
-        `it has ${card.classes} classes, the data ${labels.length}`,
-        "serve the teacher of these classes, or correct data",
-      ),
-    ];
-  const known = card.labels && [...card.labels].sort().join() === [...labels].sort().join();
-  if (known && card.labels!.join() !== labels.join())
-    return [
-      fault(
-        name,
-        "it has the classes of the data in another order",
-        "correct labels in the teacher's config",
-      ),
-    ];
-  let [right, asked] = [0, 0];
-  const session = randomUUID();
-  for (const { start, count } of sampleOf(size)) {
-    const batch = await pool.evaluation(split, start, count);
-    const views = batch.teacherViews[which]!;
-    const most = largestChunk(teacher.limits, views.data.length / count);
-    const call = { purpose: "eval" as const, requestId: `${session}-doctor-${start}`, signal };
-    const { logits } = await askPieces(teacher.ask, views, cut(views, most), call);
-    for (const [i, choice] of choices(logits, labels.length).entries()) {
-      if (batch.labels[i] === -1) continue;
-      asked++;
-      right += choice === batch.labels[i] ? 1 : 0;
-    }
-    pool.release(batch);
+  const spec = config.teachers[which]!;
+  try {
+    classesOf([teacher], pool.sources.train!.labels, { ...config, teachers: [spec] });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return [fault(name, error.message, "serve the teacher of these classes, or correct data")];
   }
-  const said = `right on ${right} of ${asked} images of ${split}`;
-  const chance = 1 / labels.length;
-  const noise = 2 * Math.sqrt((chance * (1 - chance)) / asked);
-  if (right / asked > chance + noise) return [well(name, said)];
-  return [
-    warning(
-      name,
-      `${said}, no better than chance (${percent(chance)})`,
-      "look at the teacher's preprocessing (value range, channel order, resolution) and the order of its classes",
-    ),
-  ];
+  const [contract] = await checkContract({
+    teachers: [teacher],
+    chunks: [spec.chunk ?? config.chunk ?? config.batch],
+    pool: { ...pool, evaluation: async (...asked) => oneTeachers(await pool.evaluation(...asked), which) },
+    split: pool.sources.validation ? "validation" : "train",
+    signal,
+  });
+  const { terms, warnings } = contract!;
+  if (warnings.length === 0) return [well(name, `accuracy ${new Map(terms).get("accuracy")}`)];
+  const mend =
+    "mend the teacher's config (valueRange, channel order, resolution, labels), or the data's order of classes";
+  return warnings.map((words) => warning(name, words, mend));
+}
+
+function oneTeachers(batch: EvalBatch, which: number): EvalBatch {
+  return { ...batch, teacherViews: [batch.teacherViews[which]!] };
 }

@@ -76,7 +76,9 @@ export function classesOf(teachers: Teacher[], labels: string[], config: TrainCo
         `${url} has the classes of the training data in another order (${card.labels.join(", ")}): ` +
           "accuracies would mean nothing; correct the labels in the teacher's config",
       );
-    const { resolution, resizes } = card.input;
+    const { resolution, resizes, dtypes } = card.input;
+    if (!dtypes.includes("uint8"))
+      throw new UserError(`${url} takes ${dtypes.join(", ")}, but views are sent as uint8`);
     if (resolution !== teacherResolution(config.teachers[i]!, config) && !resizes)
       throw new UserError(
         `${url} takes ${resolution} px and does not resize: set teachers.resolution or student.resolution to ${resolution}`,

@@ -12,7 +12,17 @@ import { takeLock } from "./lock.ts";
  * Keys that may change between two sittings of one run: no number that is learned depends on them, or, as with the
  * data and the teacher, on what they name rather than on the name, and the checkpoint holds a digest of that.
  */
-const FREE = new Set(["run", "data", "teachers", "evaluate", "checkpoint", "log", "inFlight", "workers"]);
+const FREE = new Set([
+  "run",
+  "data",
+  "teachers",
+  "contract",
+  "evaluate",
+  "checkpoint",
+  "log",
+  "inFlight",
+  "workers",
+]);
 
 export interface RunFolder {
   path: string;

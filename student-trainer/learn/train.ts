@@ -10,6 +10,7 @@ import type { Summary } from "../report/summary.ts";
 import { type Lecturer, openTeaching } from "../teach/teaching.ts";
 import { isVerified, type Lesson, lessons } from "../teach/window.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
+import { agree } from "./agree.ts";
 import { betterBest } from "./best.ts";
 import { keepBest } from "./best-checkpoint.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
@@ -63,6 +64,8 @@ async function trainIn(
   await using run = await openRun(folder, config, { signal, acceptTeacher, say: progress.note });
   const { at, pool, student, classes, data } = run;
   const teachers = lecturersOf(run.teachers, config);
+  if (teachers.length > 0 && (at.step === 0 || acceptTeacher))
+    await agree(folder, config, { ...run, lecturers: teachers, signal, say: progress.note });
   const teach = await openTeaching({
     ...{ teachers, data, pool, signal },
     inFlight: config.inFlight,

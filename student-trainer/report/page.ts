@@ -1,4 +1,5 @@
 import type { Card } from "@funmatch/wire";
+import type { Contract } from "../teach/contract.ts";
 import { type Chart, svgOf } from "./charts.ts";
 import { chartsOf } from "./curves.ts";
 import type { Curves, EvaluationLine } from "./metrics.ts";
@@ -23,6 +24,8 @@ export interface Told {
   summary?: Summary;
   /** Of each teacher. */
   cards: Card[];
+  /** What was agreed with each teacher before the first step. */
+  contracts: Contract[];
   /** PNG */
   samples?: Buffer;
 }
@@ -38,6 +41,7 @@ export function pageOf(told: Told): string {
         .map(figure)
         .join("")}</div>`,
     ),
+    warnings(told.contracts),
     samples && sampleSection(samples, told.settings),
     section("Results", results(told)),
     ...cards.map((card, i) =>
@@ -126,6 +130,13 @@ function bestTile({ step, split, metric, value }: NonNullable<Summary["best"]>):
 
 function lastEvaluations(lines: EvaluationLine[]): Map<string, EvaluationLine> {
   return new Map(lines.map((line) => [line.split, line]));
+}
+
+/** What looked wrong with a teacher before the first step. */
+function warnings(contracts: Contract[]): string {
+  const all = contracts.flatMap(({ warnings }) => warnings);
+  if (all.length === 0) return "";
+  return section("Warnings", `<ul>${all.map((one) => `<li>${escaped(one)}</li>`).join("")}</ul>`);
 }
 
 function figure(chart: Chart): string {

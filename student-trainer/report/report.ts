@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import { UserError } from "@funmatch/config";
 import { parse } from "yaml";
 import { readCards } from "./card.ts";
+import { readContracts } from "./contracts.ts";
 import { readCurves } from "./metrics.ts";
 import { pageOf, type Told } from "./page.ts";
 import { summarySchema } from "./summary.ts";
@@ -32,6 +33,7 @@ export async function writeReport(run: string): Promise<string> {
     curves,
     summary: summary === undefined ? undefined : summarySchema.parse(JSON.parse(summary)),
     cards: await readCards(run),
+    contracts: await readContracts(run),
     samples,
   };
   const path = join(run, "report.html");

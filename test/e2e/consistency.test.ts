@@ -80,7 +80,10 @@ test("one flipped byte of one batch stops the run before that step is applied", 
 test("two swapped answers stop the run before either step is applied", async () => {
   const second = Promise.withResolvers<Exchange>();
   const third = Promise.withResolvers<Exchange>();
-  const proxy = await startProxy(teacher.url, async (call, body, pass) => {
+  let asked = 0;
+  const proxy = await startProxy(teacher.url, async (_, body, pass) => {
+    if (body.subarray(0, 64).includes("eval")) return pass(body); // the contract check
+    const call = ++asked;
     if (call === 2) {
       second.resolve(await pass(body));
       return third.promise;

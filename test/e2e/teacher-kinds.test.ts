@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -112,3 +112,17 @@ test("a file and an OIP server together: one is verified, the step is not", asyn
     expect(line.verified).toBe(false);
   }
 }, 90_000);
+
+test("a teacher near chance is warned of in terminal and report, and an error where the contract is strict", async () => {
+  const config = runConfig("chance", { teachers: [{ ...file("one.npz"), valueRange: [100, 101] }] });
+  const output = await funmatch("train", config);
+  expect(output).toMatch(/^contract with .*one\.npz: LOOK AT THIS\n {2}version +sha256:/m);
+  expect(output).toMatch(/^ {2}WARNING: .* near chance/m);
+  const report = readFileSync(join(folder, "chance", "report.html"), "utf8");
+  expect(report).toMatch(/<h2>Warnings<\/h2><ul><li>.* near chance/);
+  const strict = await startFunmatch(["train", config, "--set", "run=strict", "--set", "contract=strict"])
+    .finished;
+  expect(strict.code).toBe(2);
+  expect(strict.output).toMatch(/^funmatch: .* near chance .*\(contract: strict; mend it/m);
+  expect(existsSync(join(folder, "strict", "ledger.jsonl"))).toBe(false);
+}, 60_000);

@@ -8,6 +8,16 @@ export async function someViews(n: number, first = 0): Promise<TrainBatch["views
   return { shape: [n, 4, 4, 3], data, digest: await sha256(data) };
 }
 
+/** `n` images of 4×4×3, each of one colour. */
+export async function smallViews(
+  n: number,
+  colour: (image: number, channel: number) => number,
+): Promise<TrainBatch["views"]> {
+  const data = new Uint8Array(new SharedArrayBuffer(n * 48));
+  for (let i = 0; i < data.length; i++) data[i] = colour(Math.floor(i / 48), i % 3);
+  return { shape: [n, 4, 4, 3], data, digest: await sha256(data) };
+}
+
 /** A training batch of `n` images, cut into chunks of `chunk`. */
 export async function someBatch(step: number, n = 4, chunk = n): Promise<TrainBatch> {
   const views = await someViews(n, step);

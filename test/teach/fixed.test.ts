@@ -108,9 +108,11 @@ test("an interrupted ensemble goes on at an image, and comes to the same", async
   behave = (requestId) => (requestId.endsWith("-9.1") ? { digest: `sha256:${"0".repeat(64)}` } : undefined);
   await expect(fetchAll("sha256:data", 10)).rejects.toMatchObject({ fault: "digest" });
   behave = () => undefined;
-  const before = service.calls.length;
   expect(await fetchAll("sha256:data", 10)).toEqual(undisturbed);
-  expect(service.calls.length - before).toBe(3 * (22 - 8)); // 9 were kept and the last of them is asked for again
+  // Of this sitting: what the one before had under way may be heard late.
+  const sitting = (call?: { requestId: string }) => call?.requestId.replace(/-fixed-[\d.]+$/, "");
+  const last = sitting(service.calls.at(-1));
+  expect(service.calls.filter((call) => sitting(call) === last)).toHaveLength(3 * (22 - 8)); // 9 were kept and the last of them is asked for again
 });
 
 test("what no view finds likely at all stays finite", () => {

@@ -117,7 +117,7 @@ function cardOf(
       resolution: input.side ?? o.resolution,
       valueRange: hints.valueRange ?? [0, 255],
       channels: 3,
-      dtypes: [input.datatype === "UINT8" ? "uint8" : "float32"],
+      dtypes: ["uint8"], // whatever the model takes is made of these
       resizes: input.side === undefined,
     },
     maxBatch: o.limits.maxImages,
