@@ -91,19 +91,13 @@ async function examine(teacher: Teacher, which: number, o: Examination): Promise
     );
   const spec = o.config.teachers[which]!;
   const side = teacherResolution(spec, o.config);
-  if (side !== card.input.resolution)
+  if (side !== card.input.resolution && card.input.resizes)
     findings.push(
-      card.input.resizes
-        ? warning(
-            "teacher",
-            `is sent ${side} px and resizes to ${card.input.resolution}`,
-            `teachers.resolution: ${card.input.resolution} sends what it was made for`,
-          )
-        : fault(
-            "teacher",
-            `takes ${card.input.resolution} px alone, is sent ${side}`,
-            `set teachers.resolution to ${card.input.resolution}`,
-          ),
+      warning(
+        "teacher",
+        `is sent ${side} px and resizes to ${card.input.resolution}`,
+        `teachers.resolution: ${card.input.resolution} sends what it was made for`,
+      ),
     );
   const most = largestChunk(limits, side * side * 3);
   const requests = Math.ceil(o.config.batch / Math.min(most, spec.chunk ?? o.config.chunk ?? most));
@@ -128,7 +122,7 @@ async function checkAnswers(
     classesOf([teacher], pool.sources.train!.labels, { ...config, teachers: [spec] });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return [fault(name, error.message, "serve the teacher of these classes, or correct data")];
+    return [fault(name, error.message, "serve the teacher that fits, or correct the config")];
   }
   const [contract] = await checkContract({
     teachers: [teacher],

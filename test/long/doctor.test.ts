@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { WireError } from "@funmatch/wire";
+import { type Card, WireError } from "@funmatch/wire";
 import { readTrainConfig } from "funmatch/config";
 import type { TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -94,10 +94,17 @@ test("a teacher that only tells to wait, as for a quota, is not waited for", asy
   const quota = new WireError("quota_exceeded", "1,000 images a day are used up", {
     retryAfterSeconds: 3600,
   });
-  const service = await smallTeacher({ classes: 10, behave: () => quota });
+  const input: Card["input"] = {
+    resolution: 8,
+    valueRange: [-1, 1],
+    channels: 3,
+    dtypes: ["uint8"],
+    resizes: false,
+  };
+  const service = await smallTeacher({ classes: 10, card: () => ({ input }), behave: () => quota });
   const folder = temporaryFolder("quota");
   const student = { ...LABEL_RUN.student, resolution: 8 };
-  const teachers = [{ url: service.url, key: KEY, resolution: 8 }];
+  const teachers = [{ url: service.url, key: KEY }];
   const path = writeRunConfig(folder, { ...LABEL_RUN, student, design: "funmatch", teachers });
   const config = readTrainConfig(path);
   const { pool } = await checkData(config);
