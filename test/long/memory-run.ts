@@ -15,8 +15,9 @@ const SIDE = 8;
 export interface Sample {
   seconds: number;
   step: number;
-  /** Resident memory of the trainer, in MiB. */
-  mib: number;
+  /** Resident memory of the trainer, in MiB: all, and without pages of files, which the system takes and gives as it likes. */
+  resident: number;
+  own: number;
 }
 
 export interface MemoryRun {
@@ -69,9 +70,9 @@ export async function memoryRun(o: {
   const metrics = join(folder, "run", "metrics.jsonl");
   while (running) {
     await Promise.race([sleep(o.everyMs), ended]);
-    const mib = residentMib(child.pid!);
-    if (!running || mib === undefined) break;
-    const sample = { seconds: (performance.now() - began) / 1000, step: lastStep(metrics), mib };
+    const memory = memoryOf(child.pid!);
+    if (!running || memory === undefined) break;
+    const sample = { seconds: (performance.now() - began) / 1000, step: lastStep(metrics), ...memory };
     samples.push(sample);
     o.tell?.(sample);
   }
@@ -89,18 +90,20 @@ export async function memoryRun(o: {
   return { samples, bytesPerStep, code, output };
 }
 
-/** Most memory before and after a moment, in MiB. */
+/** Most memory of its own before and after a moment, in MiB. */
 export function peaks(samples: Sample[], seconds: number): { before: number; after: number } {
-  const most = (some: Sample[]) => Math.max(...some.map(({ mib }) => mib));
+  const most = (some: Sample[]) => Math.max(...some.map(({ own }) => own));
   return {
     before: most(samples.filter((sample) => sample.seconds <= seconds)),
     after: most(samples.filter((sample) => sample.seconds > seconds)),
   };
 }
 
-function residentMib(pid: number): number | undefined {
+function memoryOf(pid: number): { resident: number; own: number } | undefined {
   try {
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const mib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) / 1024;
+    return { resident: mib("VmRSS"), own: mib("VmRSS") - mib("RssFile") };
   } catch {
     return undefined;
   }
@@ -122,9 +125,9 @@ function eventBytes(folder: string): number {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const epochs = Number(process.argv[2] ?? 100_000);
-  const tell = ({ seconds, step, mib }: Sample) =>
+  const tell = ({ seconds, step, resident, own }: Sample) =>
     console.log(
-      `${seconds.toFixed(0).padStart(6)} s  step ${String(step).padStart(7)}  ${mib.toFixed(1)} MiB`,
+      `${seconds.toFixed(0).padStart(6)} s  step ${String(step).padStart(7)}  ${resident.toFixed(1)} MiB, ${own.toFixed(1)} its own`,
     );
   const { samples, bytesPerStep, code, output } = await memoryRun({ epochs, everyMs: 5000, tell });
   const { before, after } = peaks(samples, 60);
