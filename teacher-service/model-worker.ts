@@ -3,8 +3,8 @@ import {
   bit,
   bitConfigOf,
   loadBitWeights,
-  npzTeacherVersion,
   parameterCount,
+  teacherVersion,
   valueRange,
 } from "@funmatch/models";
 import type { ImageDtype } from "@funmatch/wire";
@@ -72,7 +72,15 @@ export async function start(init: ModelInit): Promise<ModelApi> {
 
   return {
     facts: () => ({
-      version: npzTeacherVersion(weights, init),
+      version: teacherVersion(weights, {
+        preprocessing: {
+          resolution: init.resolution,
+          valueRange: init.valueRange,
+          resize: init.resize ? "bilinear" : "none",
+        },
+        output: { kind: "logits" },
+        compute: "float32",
+      }),
       classes: config.classes,
       parameters: parameterCount(weights),
       runtime: {

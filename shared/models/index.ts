@@ -19,6 +19,6 @@ export { type NpyArray, type NpyData, readNpy } from "./npy.ts";
 export { ArrayFileError, type NpyDtype } from "./npy-header.ts";
 export { namesInNpz, type ReadNpzOptions, readNpz, readNpzMember } from "./npz-read.ts";
 export { writeNpz } from "./npz-write.ts";
-export { npzTeacherVersion, teacherVersion, weightsSha256 } from "./version.ts";
+export { teacherVersion, weightsSha256 } from "./version.ts";
 export { vit } from "./vit.ts";
 export { type ViTConfig, type ViTVariant, vitVariant } from "./vit-config.ts";

@@ -22,23 +22,6 @@ export function teacherVersion(
   return digestOf(hashWeights(weights).update(canonicalJson([o.preprocessing, o.output, o.compute])));
 }
 
-/**
- * The version of a network served from an `.npz` file, whoever serves it.
- *
- * @param resize whether images of another size are resized or refused
- */
-export function npzTeacherVersion(
-  weights: Weights,
-  o: { resolution: number; valueRange: readonly [number, number]; resize: boolean },
-): string {
-  const { resolution, valueRange, resize } = o;
-  return teacherVersion(weights, {
-    preprocessing: { resolution, valueRange, resize: resize ? "bilinear" : "none" },
-    output: { kind: "logits" },
-    compute: "float32",
-  });
-}
-
 function hashWeights(weights: Weights): Hash {
   const hash = createHash("sha256");
   for (const name of Object.keys(weights).sort()) {

@@ -11,24 +11,29 @@ export interface Rows {
   labels: Int32Array;
 }
 
-/** The rows of the images that could be decoded. */
-export function withoutCorrupt(all: Rows, classes: number): Rows {
-  if (!all.labels.includes(-1)) return all;
+/** The rows of the images that could be decoded, and these images' numbers. */
+export function withoutCorrupt(all: Rows, classes: number): Rows & { images: Int32Array } {
+  const images = Int32Array.from(all.labels.keys()).filter((image) => all.labels[image] !== -1);
+  if (images.length === all.labels.length) return { ...all, images };
   const counts = (row: number) => all.labels[row] !== -1;
   const rowsOf = (logits: Float32Array) => logits.filter((_, i) => counts(Math.floor(i / classes)));
   return {
     student: rowsOf(all.student),
     teachers: all.teachers.map(rowsOf),
     labels: all.labels.filter((_, row) => counts(row)),
+    images,
   };
 }
 
-/** The right labels of the images that could be decoded: those that a file gives, or the one that each has. */
-export function answersOf({ answers }: Pick<Source, "answers">, labels: Int32Array): Answers {
-  const decoded = [...labels.keys()].filter((i) => labels[i] !== -1);
-  if (!answers) return { data: labels.filter((label) => label !== -1), each: 1 };
-  const each = decoded.reduce((most, i) => Math.max(most, answers(i).length), 1);
-  const data = new Int32Array(decoded.length * each).fill(-1);
-  for (const [row, i] of decoded.entries()) data.set(answers(i), row * each);
+/** The right labels of images: those that a file gives, or the one that each has. */
+export function answersOf(
+  { answers }: Pick<Source, "answers">,
+  images: Int32Array,
+  labels: Int32Array,
+): Answers {
+  if (!answers) return { data: labels, each: 1 };
+  const each = images.reduce((most, image) => Math.max(most, answers(image).length), 1);
+  const data = new Int32Array(images.length * each).fill(-1);
+  for (const [row, image] of images.entries()) data.set(answers(image), row * each);
   return { data, each, several: true };
 }

@@ -29,6 +29,8 @@ export interface TeacherEvaluation extends LabelFigures, TeacherFigures {
 export interface Evaluation extends LabelFigures {
   /** [N,K], in data order. */
   student: Float32Array;
+  /** Numbers of the images in their split, [N]. */
+  images: Int32Array;
   /** Each image's own label, [N]. */
   labels: Int32Array;
   /** What accuracy is measured by: the own labels, or the several that a file gives. */
@@ -111,18 +113,37 @@ export async function evaluate(o: EvaluateOptions): Promise<Evaluation> {
   }
 
   const count = (said: BatchAnswer["caches"][number]) => caches.filter((cache) => cache === said).length;
-  const answers = answersOf(o.source, all.labels);
+  const rows = withoutCorrupt(all, classes);
+  const answers = answersOf(o.source, rows.images, rows.labels);
   return {
-    ...figuresOf({ ...withoutCorrupt(all, classes), answers, classes, sample }),
+    ...figuresOf({ ...rows, answers, classes, sample }),
     cacheHits: count("hit"),
     cacheMisses: count("miss") + count("bypass"),
   };
 }
 
+/** The evaluation of a split as that of another, which has the same images and other right labels. */
+export function relabelled(
+  evaluation: Evaluation,
+  source: Pick<Source, "answers">,
+  classes: number,
+): Evaluation {
+  const answers = answersOf(source, evaluation.images, evaluation.labels);
+  const again = (one: TeacherEvaluation) => ({ ...one, ...labelFigures(one.logits, answers, classes) });
+  return {
+    ...evaluation,
+    ...labelFigures(evaluation.student, answers, classes),
+    answers,
+    teachers: evaluation.teachers.map(again),
+    teacher: evaluation.teacher && again(evaluation.teacher),
+    ...{ cacheHits: 0, cacheMisses: 0 },
+  };
+}
+
 function figuresOf(
-  o: Rows & { answers: Answers; classes: number; sample?: FeatureSample },
+  o: Rows & { images: Int32Array; answers: Answers; classes: number; sample?: FeatureSample },
 ): Omit<Evaluation, "cacheHits" | "cacheMisses"> {
-  const { student, labels, answers, classes, sample } = o;
+  const { student, images, labels, answers, classes, sample } = o;
   const beside = (logits: Float32Array, figures: TeacherFigures): TeacherEvaluation => ({
     logits,
     ...labelFigures(logits, answers, classes),
@@ -136,7 +157,7 @@ function figuresOf(
   };
   return {
     ...labelFigures(student, answers, classes),
-    ...{ student, labels, answers, teachers },
+    ...{ student, images, labels, answers, teachers },
     teacher: teachers.length > 1 ? together() : teachers[0],
   };
 }

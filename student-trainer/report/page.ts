@@ -125,7 +125,7 @@ function tiles(told: Told): string {
 
 function bestTile({ step, split, metric, value }: NonNullable<Summary["best"]>): [string, string, string] {
   const shown = metric === "kl" || metric === "euclidean" ? compact(value) : percent(value);
-  return [`best ${metric} on ${split}`, shown, `at step ${counted(step)}, in checkpoints/best`];
+  return [`best ${metric}`, shown, `on ${split}, at step ${counted(step)}`];
 }
 
 function lastEvaluations(lines: EvaluationLine[]): Map<string, EvaluationLine> {

@@ -1,7 +1,7 @@
 import type { TrainConfig } from "../config.ts";
 import { sameClasses } from "../learn/check-evaluation.ts";
 import type { OpenRun } from "../learn/open-run.ts";
-import { type Evaluation, evaluate } from "./evaluate.ts";
+import { type Evaluation, evaluate, relabelled } from "./evaluate.ts";
 import { type ProbeResult, probe } from "./probe.ts";
 
 /** What an evaluation found. */
@@ -14,7 +14,8 @@ export interface Evaluated {
 type Evaluable = Pick<OpenRun, "at" | "classes" | "pool" | "student" | "teachers">;
 
 /**
- * Evaluates the student, and its teachers beside it, on splits, and counts what the gateway's cache answered.
+ * Evaluates the student, and its teachers beside it, on splits, and counts what the gateway's cache answered. Splits
+ * of the same images, which differ in what labels are right, are looked at once.
  */
 export async function evaluateSplits(
   run: Evaluable,
@@ -24,11 +25,18 @@ export async function evaluateSplits(
   const { at, classes, pool, student, teachers } = run;
   const forward = (images: Uint8Array) => student.call("forward", { images });
   const splits = new Map<string, Evaluation>();
+  const byDigest = new Map<string, Evaluation>();
   for (const split of o.splits) {
     const source = pool.sources[split]!;
+    const same = byDigest.get(source.digest);
+    if (same) {
+      splits.set(split, relabelled(same, source, classes));
+      continue;
+    }
     const evaluation = await evaluate({ ...o, pool, split, source, classes, forward, teachers, signal });
     at.cacheHits += evaluation.cacheHits;
     at.cacheMisses += evaluation.cacheMisses;
+    byDigest.set(source.digest, evaluation);
     splits.set(split, evaluation);
   }
   return { splits, probes: [] };

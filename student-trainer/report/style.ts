@@ -14,6 +14,7 @@ h2 { font-size: 17px; margin: 40px 0 12px; }
 h3 { font-size: 15px; font-weight: 600; margin: 24px 0 6px; }
 header p, section > p { color: var(--muted); margin: 6px 0 0; }
 section > p { margin: 0 0 12px; }
+.wide + p { margin-top: 8px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 0; }
 .tiles div, figure { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; }
 .tiles div { padding: 14px 16px; }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readNpz } from "@funmatch/models";
 import { expect, test } from "vitest";
-import { evaluate } from "../../student-trainer/report/evaluate.ts";
+import { evaluate, relabelled } from "../../student-trainer/report/evaluate.ts";
 import { ensembleFigures, teacherFigures } from "../../student-trainer/report/figures.ts";
 import { writePredictions } from "../../student-trainer/report/predictions.ts";
 import type { Answer, Call, SentViews, Teacher } from "../../student-trainer/teach/client.ts";
@@ -137,4 +137,24 @@ test("images without a right label are in no accuracy, but in agreement and pred
   expect(answers.shape).toEqual([22, 3]);
   expect([...answers.data.subarray(30, 36)]).toEqual([-1, -1, -1, 0, 3, -1]);
   expect([...answers.data.subarray(63)]).toEqual([2, 0, 4]);
+});
+
+test("a split of the same images with other labels needs no second look", async () => {
+  const teachers = [cachingTeacher([])];
+  const right = (i: number) => Int32Array.from(i % 2 ? [1, 2] : []);
+  const source = { size: 22, answers: right };
+  const corrupt = {
+    ...split.pool,
+    evaluation: async (_split: string, start: number, count: number) => {
+      const batch = await someEvaluation(start, count);
+      return { ...batch, labels: batch.labels.map((label, i) => (start + i === 3 ? -1 : label)) };
+    },
+  };
+  const o = { ...split, pool: corrupt, forward, teachers, cka: true };
+  const plain = await evaluate(o);
+  const anew = await evaluate({ ...o, source });
+  expect(anew.answers.data).toHaveLength(42);
+  const again = relabelled(plain, source, 5);
+  expect(again).toEqual({ ...anew, cacheHits: 0, cacheMisses: 0 });
+  expect(again.accuracy).not.toBe(plain.accuracy);
 });

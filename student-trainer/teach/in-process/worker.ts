@@ -4,9 +4,10 @@ import {
   isStatistic,
   loadAnyNetwork,
   networkOf,
-  npzTeacherVersion,
   parameterCount,
+  teacherVersion,
   valueRange,
+  type Weights,
 } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import type * as tf from "@tensorflow/tfjs-core";
@@ -58,7 +59,7 @@ export async function start(init: TeacherInit): Promise<InProcessApi> {
 
   return {
     facts: () => ({
-      version: npzTeacherVersion(weights, { ...init, resize: true }),
+      version: versionOf(weights, init),
       classes: config.classes,
       parameters: parameterCount(trained),
       bitStable: isBitStable(forward, init.batch, imageBytes),
@@ -73,6 +74,15 @@ export async function start(init: TeacherInit): Promise<InProcessApi> {
       return { logits: forward(whole).slice(0, count * config.classes), digest };
     },
   };
+}
+
+/** What a teacher service that serves the same file, and resizes as it does unless told otherwise, tells of it. */
+function versionOf(weights: Weights, { resolution, valueRange }: TeacherInit): string {
+  return teacherVersion(weights, {
+    preprocessing: { resolution, valueRange, resize: "bilinear" },
+    output: { kind: "logits" },
+    compute: "float32",
+  });
 }
 
 /** Whether an image has the same logits, bit for bit, at every place of the batch, whatever is beside it. */

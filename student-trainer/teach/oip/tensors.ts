@@ -19,6 +19,8 @@ export function inputValues(
   const [count, height, width] = shape;
   const total = plan.batch ?? count;
   const pixels = height * width;
+  if (plan.datatype === "UINT8" && plan.layout === "nhwc" && total === count)
+    return { shape: [...shape], values: images };
   const values =
     plan.datatype === "UINT8"
       ? new Uint8Array(total * pixels * CHANNELS)
