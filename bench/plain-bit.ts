@@ -1,4 +1,4 @@
-import { type BitConfig, bitShapes } from "@funmatch/models";
+import { type BitConfig, bitShapes, type Network } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 
 type Parameters = Record<string, tf.Tensor>;
@@ -7,7 +7,7 @@ type Parameters = Record<string, tf.Tensor>;
  * The same BiT ResNet v2 as a user of tfjs writes it down: `tf.moments`, explicit padding, gradients left to tfjs.
  * The peer of `bit()`, whose norms, paddings and gradients were rewritten for speed.
  */
-export function plainBit(config: BitConfig): (params: Parameters, x: tf.Tensor4D) => { logits: tf.Tensor2D } {
+export function plainBit(config: BitConfig): Network {
   const shapes = bitShapes(config);
   const conv = (params: Parameters, name: string, x: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D => {
     const pad = ((shapes[name]?.[0] as number) - 1) / 2;
@@ -33,9 +33,9 @@ export function plainBit(config: BitConfig): (params: Parameters, x: tf.Tensor4D
         y = tf.add(z, shortcut);
       }
     }
-    const features = tf.mean<tf.Tensor2D>(norm(params, "norm-pre-head", y), [1, 2]);
+    const preLogits = tf.mean<tf.Tensor2D>(norm(params, "norm-pre-head", y), [1, 2]);
     const kernel = params["head/kernel"] as tf.Tensor2D;
-    return { logits: tf.add(tf.matMul(features, kernel), params["head/bias"] as tf.Tensor) };
+    return { preLogits, logits: tf.add(tf.matMul(preLogits, kernel), params["head/bias"] as tf.Tensor) };
   };
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { UserError } from "@funmatch/config";
 import { Command, InvalidArgumentError } from "commander";
 import { readTrainConfig } from "./config.ts";
@@ -26,18 +26,39 @@ program
   .option(
     "--set <key=value>",
     "override a key of the config, such as batch=64; may be given again",
-    (set: string, before: string[]) => [...before, set],
+    collected,
     [],
   )
+  .option("--change-length", "let a run that has begun go on to the length that the config says now")
   .option(
     "--accept-teacher",
     "go on with another version of a teacher than the run began with; the ledger tells from which step on",
   )
   .description("train a student; an interrupted run goes on where it stopped")
-  .action(async (path: string, options: { set: string[]; acceptTeacher?: boolean }) => {
+  .action(
+    async (path: string, options: { set: string[]; changeLength?: boolean; acceptTeacher?: boolean }) => {
+      const { set, ...allowed } = options;
+      const config = readTrainConfig(path, set);
+      const { train } = await import("./learn/train.ts");
+      await train(config, { signal: interrupt(), ...allowed });
+    },
+  );
+
+program
+  .command("plan")
+  .argument("<config>", "YAML file of the run")
+  .option("--set <key=value>", "override a key of the config; may be given again", collected, [])
+  .option("--seconds <n>", "how long to measure, about", positiveNumber, 60)
+  .description(
+    "measure views, teacher and student, and reckon what the run takes; the run's folder is not touched",
+  )
+  .action(async (path: string, options: { set: string[]; seconds: number }) => {
     const config = readTrainConfig(path, options.set);
-    const { train } = await import("./learn/train.ts");
-    await train(config, { signal: interrupt(), acceptTeacher: options.acceptTeacher });
+    const { planRun } = await import("./plan/plan.ts");
+    const { planTable } = await import("./plan/words.ts");
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const plan = await planRun(config, { seconds: options.seconds, signal: interrupt(), say });
+    console.log(planTable(plan, config.batch));
   });
 
 program
@@ -84,6 +105,40 @@ program
     process.exitCode = audit.passed ? 0 : 1;
   });
 
+program
+  .command("export")
+  .argument("<run>", "folder of a run")
+  .option("--out <folder>", "where to write; by default export/ in the run's folder")
+  .option(
+    "--checkpoint <which>",
+    "best, or the step of a kept checkpoint; absent: the newest",
+    whichCheckpoint,
+  )
+  .description("write the student as weights, SavedModel, tfjs graph model and as a teacher to serve")
+  .action(async (run: string, options: { out?: string; checkpoint?: "best" | number }) => {
+    const { exportRun } = await import("./export/export-run.ts");
+    const out = resolve(options.out ?? join(run, "export"));
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const { step, files } = await exportRun(resolve(run), { ...options, out, say });
+    console.log(`the student after step ${step}`);
+    for (const [path, what] of files) console.log(`${path}  ${what}`);
+  });
+
+program
+  .command("doctor")
+  .argument("[config]", "YAML file of a run")
+  .option("--set <key=value>", "override a key of the config; may be given again", collected, [])
+  .description(
+    "check engine, data, teacher, disk and memory, and say what to mend; exit code 1 if something fails",
+  )
+  .action(async (path: string | undefined, { set: sets }: { set: string[] }) => {
+    const { examineAll } = await import("./doctor/doctor.ts");
+    const { findingLines } = await import("./doctor/finding.ts");
+    const tell = (finding: Parameters<typeof findingLines>[0]) => console.log(findingLines(finding));
+    const healthy = await examineAll(path === undefined ? undefined : { path, sets }, tell);
+    process.exitCode = healthy ? 0 : 1;
+  });
+
 const engine = program.command("engine").description("the TensorFlow engine under the trainer");
 
 engine
@@ -102,6 +157,16 @@ engine
     const { engineInfo } = await import("@funmatch/engine");
     for (const [key, value] of Object.entries(await engineInfo())) console.log(`${key.padEnd(12)} ${value}`);
   });
+
+function collected(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function positiveNumber(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text) || Number(text) === 0)
+    throw new InvalidArgumentError("expected a number above 0");
+  return Number(text);
+}
 
 function sampleSize(text: string): number {
   if (text === "all") return Number.POSITIVE_INFINITY;

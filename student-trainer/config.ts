@@ -4,6 +4,7 @@ import { z } from "zod";
 import { PUBLISHED } from "./data/published/layout.ts";
 import { SLICE } from "./data/slice-bounds.ts";
 import { evaluateSchema, faultOfEvaluation } from "./evaluation-config.ts";
+import { TIME } from "./learn/length.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { DESIGNS, type DesignName } from "./teach/designs.ts";
 import { checkTeacherSpec, teacherSchema } from "./teachers.ts";
@@ -136,14 +137,23 @@ export const trainSchema = z.strictObject({
   length: z.union([
     z.strictObject({ epochs: z.number().positive() }),
     z.strictObject({ steps: z.int().positive() }),
+    /** As many steps as fit the time, measured before the first one; `steps` is then written into the run's config. */
+    z.strictObject({
+      time: z.string().regex(TIME, 'expected a time such as "90m", "3h" or "2d"'),
+      steps: count.optional(),
+    }),
   ]),
   optimizer: optimizerSchema,
   schedule: scheduleSchema.prefault({}),
   /** What convolutions and matrix products are computed in; auto: the faster of the two, written into the run's config. */
   compute: z.enum(["float32", "bfloat16", "auto"]).default("float32"),
   evaluate: evaluateSchema.prefault({}),
-  checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).prefault({}),
-  log: z.strictObject({ everySteps: count.default(10) }).prefault({}),
+  /** `keep`: how many of the newest stay; those of a step that `keepEvery` divides stay for good. */
+  checkpoint: z
+    .strictObject({ everySteps: count.default(200), keep: count.default(2), keepEvery: count.optional() })
+    .prefault({}),
+  /** `tensorboard`: the figures also as event files, in the run's folder of that name. */
+  log: z.strictObject({ everySteps: count.default(10), tensorboard: z.boolean().default(true) }).prefault({}),
   /** Steps whose views and teacher answers are prepared ahead of the student. */
   inFlight: z.int().min(1).max(256).default(8),
   /** Images in one request; absent: as many as each teacher's limits allow, written into the run's config. */
@@ -156,7 +166,7 @@ export const trainSchema = z.strictObject({
 
 /** Keys of which a config has one. */
 const EITHER = [
-  ["length.epochs", "length.steps"],
+  ["length.epochs", "length.steps", "length.time"],
   ["student.depth", "student.blocks"],
   ...["train", "validation", "test"].map((split) =>
     ["folder", "shards", "parquet", "fashion"].map((kind) => `data.${split}.${kind}`),
@@ -216,6 +226,9 @@ function checkTogether(config: TrainConfig, path: string): void {
     fail("combine is how several teachers teach: leave it out, or name more teachers");
   if (config.batch % config.accumulate !== 0)
     fail(`accumulate: a batch of ${config.batch} images is not ${config.accumulate} equal parts`);
+  const { everySteps, keepEvery = everySteps } = config.checkpoint;
+  if (keepEvery % everySteps !== 0)
+    fail(`checkpoint.keepEvery: checkpoints are made every ${everySteps} steps; give a multiple of that`);
   if (config.ensemble !== undefined && config.design !== "fix/ic_ens")
     fail(`ensemble is of design fix/ic_ens alone: leave it out of design ${config.design}`);
   for (const teacher of config.teachers) checkTeacherSpec(teacher);

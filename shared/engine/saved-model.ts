@@ -1,16 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import protobuf from "protobufjs";
 import { CaptureError } from "./capture-error.ts";
-import type { GraphNode } from "./graph.ts";
+import type { FrozenGraph, Port } from "./frozen-graph.ts";
+import { type GraphNode, shapeProto } from "./graph.ts";
 import type { Native } from "./native.ts";
 
 /** The parts of TensorFlow's saved_model.proto and below that a graph without functions needs; its field numbers. */
 const SCHEMA = `
 syntax = "proto3";
 message SavedModel { int64 schemaVersion = 1; repeated MetaGraph metaGraphs = 2; }
-message MetaGraph { MetaInfo metaInfo = 1; Graph graph = 2; }
+message MetaGraph { MetaInfo metaInfo = 1; Graph graph = 2; map<string, Signature> signatures = 5; }
+message Signature { map<string, TensorInfo> inputs = 1; map<string, TensorInfo> outputs = 2; string methodName = 3; }
+message TensorInfo { string name = 1; int32 dtype = 2; Shape tensorShape = 3; }
 message MetaInfo { repeated string tags = 4; }
 message Graph { repeated Node node = 1; Versions versions = 4; }
 message Versions { int32 producer = 1; }
@@ -26,6 +29,8 @@ message Tensor { int32 dtype = 1; Shape tensorShape = 2; bytes tensorContent = 4
 `;
 
 const TAG = "captured";
+/** The tag by which TensorFlow's tools find what is to be served. */
+const SERVING_TAG = "serve";
 const PROTOBUF_LIMIT = 2 ** 31 - 1;
 /** Room for what is not tensor contents: names, attributes, shapes. */
 const PROTOBUF_MARGIN = 64 * 2 ** 20;
@@ -39,7 +44,7 @@ const SavedModel = protobuf.parse(SCHEMA).root.lookupType("SavedModel");
  * own under the system's temporary one, which is gone when this returns. Throws CaptureError above protobuf's 2 GB.
  */
 export function loadGraph(native: Native, nodes: GraphNode[]): number {
-  const bytes = encodeSavedModel(nodes);
+  const bytes = encodeSavedModel(nodes, TAG);
   const directory = mkdtempSync(join(tmpdir(), "funmatch-graph-"));
   try {
     writeFileSync(join(directory, "saved_model.pb"), bytes);
@@ -57,7 +62,35 @@ function load(native: Native, directory: string): number {
   }
 }
 
-function encodeSavedModel(nodes: GraphNode[]): Uint8Array {
+/**
+ * Writes `saved_model.pb` into a directory: a SavedModel for serving, as TensorFlow's own tools load it, with the
+ * signature `serving_default`. Throws CaptureError above protobuf's 2 GB.
+ */
+export function writeSavedModel(directory: string, { nodes, input, outputs }: FrozenGraph): void {
+  const signature = {
+    inputs: tensorInfos([input]),
+    outputs: tensorInfos(outputs),
+    methodName: "tensorflow/serving/predict",
+  };
+  mkdirSync(directory, { recursive: true });
+  const bytes = encodeSavedModel(nodes, SERVING_TAG, { serving_default: signature });
+  writeFileSync(join(directory, "saved_model.pb"), bytes);
+}
+
+function tensorInfos(ports: Port[]): Record<string, object> {
+  return Object.fromEntries(
+    ports.map(({ name, dtype, shape }) => [
+      name,
+      { name: `${name}:0`, dtype, tensorShape: shapeProto(shape) },
+    ]),
+  );
+}
+
+function encodeSavedModel(
+  nodes: GraphNode[],
+  tag: string,
+  signatures: Record<string, object> = {},
+): Uint8Array {
   const contents = nodes.reduce((sum, node) => sum + contentBytes(node), 0);
   if (contents > PROTOBUF_LIMIT - PROTOBUF_MARGIN) {
     throw new CaptureError(
@@ -67,7 +100,9 @@ function encodeSavedModel(nodes: GraphNode[]): Uint8Array {
   }
   return SavedModel.encode({
     schemaVersion: 1,
-    metaGraphs: [{ metaInfo: { tags: [TAG] }, graph: { node: nodes, versions: { producer: PRODUCER } } }],
+    metaGraphs: [
+      { metaInfo: { tags: [tag] }, graph: { node: nodes, versions: { producer: PRODUCER } }, signatures },
+    ],
   }).finish();
 }
 

@@ -50,7 +50,7 @@ export async function auditRun(
   const walk = await walkLedger(join(path, "ledger.jsonl"), checkpoint, o.sample);
   const checks = [
     walk.chain,
-    checkConfig(walk.head, await bindingConfigOf(configFile)),
+    checkConfig(walk, await bindingConfigOf(configFile)),
     await checkParameters(walk, checkpoint, join(path, "student.npz")),
     ...(await checkBest(walk, checkpoint, join(path, "checkpoints"))),
     ...(await checkDataAndTeacher(config, checkpoint, walk, o)),

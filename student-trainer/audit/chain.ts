@@ -1,6 +1,13 @@
 import { randomInt } from "node:crypto";
 import type { Checkpoint } from "../learn/checkpoint.ts";
-import { chainOf, FIRST_CHAIN, type LedgerHead, type LedgerLine, recordsOf } from "../learn/ledger.ts";
+import {
+  chainOf,
+  FIRST_CHAIN,
+  type LedgerChange,
+  type LedgerHead,
+  type LedgerLine,
+  recordsOf,
+} from "../learn/ledger.ts";
 import { type Check, checkOf } from "./check.ts";
 import { readLedger } from "./read-ledger.ts";
 
@@ -15,6 +22,8 @@ export interface TaughtFrom {
 /** What one pass over a ledger finds. */
 export interface Walk {
   head?: LedgerHead;
+  /** Where the run's length was changed. */
+  changes: LedgerChange[];
   steps: number;
   verifiedSteps: number;
   /** Lines of random steps, in order of the steps. */
@@ -36,7 +45,7 @@ export interface Walk {
  */
 export async function walkLedger(path: string, checkpoint: Checkpoint, sample: number): Promise<Walk> {
   const walk: Omit<Walk, "chain"> = {
-    ...{ steps: 0, verifiedSteps: 0, sampled: [], firstUses: [] },
+    ...{ steps: 0, verifiedSteps: 0, sampled: [], firstUses: [], changes: [] },
     versions: [],
     parameters: new Map(),
   };
@@ -45,6 +54,8 @@ export async function walkLedger(path: string, checkpoint: Checkpoint, sample: n
   let end = 0;
   let step = 0;
   for await (const line of readLedger(path)) {
+    const reached = step === checkpoint.step && walk.steps > 0;
+    if (reached && !(chain !== checkpoint.ledgerChain && line.content && "totalSteps" in line.content)) break; // what follows was written after the checkpoint: a run that goes on cuts it off
     end = line.end;
     if (!line.content) {
       findings.push(`line ${line.number} (after step ${step}) is no ledger line`);
@@ -55,13 +66,13 @@ export async function walkLedger(path: string, checkpoint: Checkpoint, sample: n
       findings.push(`${placeOf(line.number, content.step)} was changed, or the one before it is missing`);
     chain = said;
     const isHead = content.step === 0 && line.number === 1;
-    if (!isHead && content.step !== step + 1)
+    const isChange = "totalSteps" in content;
+    if (!isHead && content.step !== (isChange ? step : step + 1))
       findings.push(`${placeOf(line.number, content.step)} follows step ${step}`);
-    const isLast = content.step === checkpoint.step && step === content.step - 1;
     step = content.step;
     if (isHead) walk.head = line.content as LedgerHead;
+    else if (isChange) walk.changes.push(line.content as LedgerChange);
     else note(walk, line.content as LedgerLine, sample);
-    if (isLast) break; // what follows was written after the checkpoint: a run that goes on cuts it off
   }
   findings.push(...againstCheckpoint(checkpoint, { chain, end, step, walk }));
   walk.sampled.sort((a, b) => a.step - b.step);

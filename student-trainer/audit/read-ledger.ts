@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import type { LedgerHead, LedgerLine } from "../learn/ledger.ts";
+import type { LedgerChange, LedgerHead, LedgerLine } from "../learn/ledger.ts";
 
 /** A line of a ledger's file as it stands. */
 export interface ReadLine {
@@ -9,7 +9,7 @@ export interface ReadLine {
   /** Bytes of the file up to the end of the line. */
   end: number;
   /** Absent when the line is no JSON object with a step and a chain. */
-  content?: LedgerHead | LedgerLine;
+  content?: LedgerHead | LedgerChange | LedgerLine;
 }
 
 /**

@@ -18,6 +18,8 @@ const checkpointSchema = z.strictObject({
   order: z.strictObject({ seed: z.int(), batch: z.int(), examplesSeen: z.int() }),
   /** The last step whose evaluations are in the metrics: an interrupted evaluation is made up for. */
   evaluatedStep: z.int().min(0),
+  /** Steps of the whole run, once they are settled; a run whose config says otherwise had its length changed. */
+  totalSteps: z.int().positive().optional(),
   /** The best evaluation so far, where one is looked for; its checkpoint is kept as `best`. */
   best: z
     .strictObject({ step: z.int(), split: z.string(), metric: z.enum(METRICS), value: z.number() })
@@ -26,6 +28,8 @@ const checkpointSchema = z.strictObject({
   /** Of each teacher, in the order of the config. */
   teacherVersions: z.array(z.string()).optional(),
   metricsBytes: z.int().min(0),
+  /** The newest event file for TensorBoard, and its length. */
+  tensorboard: z.strictObject({ file: z.string(), bytes: z.int().min(0) }).optional(),
   ledgerBytes: z.int().min(0),
   ledgerChain: hex,
   verifiedSteps: z.int().min(0),
@@ -48,6 +52,7 @@ export interface Found {
 
 /** Name of the folder of a step's checkpoint. */
 export const checkpointFolder = (step: number) => `step-${String(step).padStart(9, "0")}`;
+const stepOf = (folder: string) => Number(folder.slice("step-".length));
 /** The files of a checkpoint. */
 export const FILES = ["state.npz", "checkpoint.json"];
 const FOLDER = /^step-\d{9}$/;
@@ -58,13 +63,13 @@ const OURS = /^step-\d{9}(\.draft)?$/;
  * Writes a checkpoint so that it is there whole or not at all: into a folder beside it, synced, then renamed.
  *
  * @param saveState writes state.npz to the path it is given and answers the digests
- * @param keep how many of the newest checkpoints stay
+ * @param kept which others stay: the newest `keep`, and all of steps that `keepEvery` divides
  */
 export async function writeCheckpoint(
   directory: string,
   content: Omit<Checkpoint, "stateSha256" | "parametersSha256">,
   saveState: (path: string) => Promise<{ sha256: string; parametersSha256: string }>,
-  keep: number,
+  kept: Kept,
 ): Promise<void> {
   const final = join(directory, checkpointFolder(content.step));
   const draft = `${final}.draft`;
@@ -76,13 +81,20 @@ export async function writeCheckpoint(
   for (const file of FILES) await syncFile(join(draft, file));
   await rm(final, { recursive: true, force: true });
   await rename(draft, final);
-  await prune(directory, checkpointFolder(content.step), keep);
+  await prune(directory, checkpointFolder(content.step), kept);
 }
 
-/** Leaves the newest `keep` up to this one. Later ones were damaged, or the run would not have gone back behind them. */
-async function prune(directory: string, newest: string, keep: number): Promise<void> {
+/** Which checkpoints stay when a new one is written. */
+export interface Kept {
+  keep: number;
+  keepEvery?: number;
+}
+
+/** Leaves those to be kept, up to this one. Later ones were damaged, or the run would not have gone back behind them. */
+async function prune(directory: string, newest: string, { keep, keepEvery }: Kept): Promise<void> {
   const upToHere = (await listCheckpoints(directory)).filter((name) => name <= newest);
-  const kept = new Set(upToHere.slice(-keep));
+  const milestones = upToHere.filter((name) => keepEvery && stepOf(name) % keepEvery === 0);
+  const kept = new Set([...upToHere.slice(-keep), ...milestones]);
   for (const name of await readdir(directory))
     if (OURS.test(name) && !kept.has(name)) await rm(join(directory, name), { recursive: true, force: true });
 }

@@ -12,6 +12,16 @@ export interface LedgerHead {
   chain: string;
 }
 
+/** A line where the run's length was changed, after `step`: learning rates of later steps are of the new length. */
+export interface LedgerChange {
+  step: number;
+  /** As the config says it from here on. */
+  length: object;
+  /** Steps of the whole run, before and from here on. */
+  totalSteps: { from: number; to: number };
+  chain: string;
+}
+
 /** What one teacher said in one step. */
 export interface TeacherRecord {
   /** Digest of what the teacher saw, where its views are not the student's. */
@@ -53,6 +63,11 @@ export const FIRST_CHAIN = "0".repeat(64);
 export function ledgerHead(content: Pick<LedgerHead, "data" | "config">): LedgerHead {
   const line: Omit<LedgerHead, "chain"> = { step: 0, ...content };
   return { ...line, chain: chainOf(line, FIRST_CHAIN) };
+}
+
+/** Makes the line of a change of length. */
+export function ledgerChange(content: Omit<LedgerChange, "chain">, previousChain: string): LedgerChange {
+  return { ...content, chain: chainOf(content, previousChain) };
 }
 
 /**

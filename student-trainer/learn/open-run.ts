@@ -9,8 +9,9 @@ import { readCheckpoint } from "./best-checkpoint.ts";
 import { checkEvaluation } from "./check-evaluation.ts";
 import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
+import { totalSteps } from "./length.ts";
 import { classesOf, type Opening, openTeachersOf, settleChunks } from "./open-teachers.ts";
-import type { RunFolder } from "./run-folder.ts";
+import { type RunFolder, writeConfig } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import { type Student, startStudent } from "./student.ts";
 import { teacherViewsOf } from "./teacher-views.ts";
@@ -21,7 +22,8 @@ export type Standing = Omit<Checkpoint, "stateSha256" | "parametersSha256">;
 /** A run with all its parts started; disposing of it ends them. */
 export interface OpenRun extends AsyncDisposable {
   at: Standing;
-  total: number;
+  /** Steps of the whole run; absent where its time is yet to be measured (`settleSteps`). */
+  total?: number;
   classes: number;
   data: Source;
   pool: ViewPool;
@@ -63,7 +65,7 @@ export async function openRun(
   checkSameData(at, data.digest, config);
   const classes = classesOf(teachers, data.labels, config);
   const total = totalSteps(config.length, data.size, config.batch);
-  scheduleMultiplier(config.schedule, 0, total); // refuses what does not fit the run's length
+  if (total !== undefined) scheduleMultiplier(config.schedule, 0, total); // refuses what does not fit the run's length
   const student = await startStudent(config, {
     classes,
     teaching: design.teaching.kind === "labels" ? "labels" : "logits",
@@ -106,10 +108,6 @@ export function poolOptions(config: TrainConfig): PoolOptions {
     workers: config.workers ?? Math.min(8, availableParallelism()),
     maxCorrupt: config.data.maxCorrupt,
   };
-}
-
-function totalSteps(length: TrainConfig["length"], size: number, batch: number): number {
-  return "steps" in length ? length.steps : Math.max(1, Math.round((length.epochs * size) / batch));
 }
 
 function beginning(config: TrainConfig, dataDigest: string): Standing {

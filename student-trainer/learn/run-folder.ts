@@ -5,6 +5,7 @@ import { UserError } from "@funmatch/config";
 import { isMap, parseDocument, stringify } from "yaml";
 import type { TrainConfig } from "../config.ts";
 import { listCheckpoints } from "./checkpoint.ts";
+import { settleAsBefore } from "./length.ts";
 import { takeLock } from "./lock.ts";
 import { settleCode } from "./module-code.ts";
 
@@ -35,9 +36,13 @@ export interface RunFolder {
 /**
  * Takes the run's folder for this process and writes the config as resolved.
  *
+ * @param o.changeLength lets the run go on to another length than it has
  * @throws UserError when another process is training there, or when a run with another config is there
  */
-export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
+export async function openRunFolder(
+  config: TrainConfig,
+  o: { changeLength?: boolean } = {},
+): Promise<RunFolder> {
   const path = config.run;
   const checkpoints = join(path, "checkpoints");
   await mkdir(checkpoints, { recursive: true });
@@ -50,7 +55,7 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
     const begun = (await listCheckpoints(checkpoints)).length > 0;
     const before = begun ? await readMapping(folder.file("config.yaml")) : undefined;
     await settleCode(config, (before?.student as { sha256?: string } | undefined)?.sha256);
-    if (before) checkSameConfig(folder, config, before);
+    if (before) checkSameConfig(folder, config, before, o);
     config.threads ??= availableParallelism();
     await writeConfig(folder, config);
     return folder;
@@ -60,16 +65,29 @@ export async function openRunFolder(config: TrainConfig): Promise<RunFolder> {
   }
 }
 
-function checkSameConfig(folder: RunFolder, config: TrainConfig, before: Record<string, unknown>): void {
+function checkSameConfig(
+  folder: RunFolder,
+  config: TrainConfig,
+  before: Record<string, unknown>,
+  { changeLength }: { changeLength?: boolean },
+): void {
   const path = folder.file("config.yaml");
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
+  settleAsBefore(config.length, before.length as TrainConfig["length"]);
   const teachers = (before.teachers ?? []) as TrainConfig["teachers"];
   for (const [i, teacher] of config.teachers.entries()) teacher.chunk ??= teachers[i]?.chunk;
   if (config.compute === "auto") config.compute = before.compute as TrainConfig["compute"];
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
+  if (changed.join() === "length") {
+    if (changeLength) return;
+    throw new UserError(
+      `${path} is of a run with another length (${JSON.stringify(then.length)}, now ${JSON.stringify(now.length)}): ` +
+        "change it back, or go on to the new length with --change-length",
+    );
+  }
   if (changed.length > 0)
     throw new UserError(
       `${path} is of a run with other ${changed.join(", ")}: change it back to go on, or choose another run`,

@@ -1,5 +1,5 @@
 import { type Captured, type CaptureOptions, captureStep, productsInBfloat16 } from "@funmatch/engine";
-import { isStatistic, valueRange, type Weights } from "@funmatch/models";
+import { isStatistic, type Network, valueRange, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistanceConfig, OptimizerConfig } from "../method.ts";
 import { accumulatedUpdate, zeroSums } from "./accumulate.ts";
@@ -13,13 +13,6 @@ export type Teaching = "logits" | "labels";
 
 /** What the network's convolutions and matrix products, and those of its gradients, are computed in. */
 export type Compute = "float32" | "bfloat16";
-
-/** A network as a function of its parameters and of images [N,H,W,3] in its value range. */
-export type Network = (
-  params: Record<string, tf.Tensor>,
-  x: tf.Tensor4D,
-  mode: { training: boolean },
-) => { logits: tf.Tensor2D; statistics?: Record<string, tf.Tensor> };
 
 export interface UpdateOptions {
   network: Network;

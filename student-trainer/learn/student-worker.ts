@@ -51,6 +51,8 @@ export interface StudentApi {
   forwardFrom(request: { stateFile?: string }): Promise<void>;
   /** Writes parameters and the optimizer's state as .npz; answers digests of the file and of the parameters. */
   save(request: { path: string }): Promise<{ sha256: string; parametersSha256: string }>;
+  /** Takes the state that `save` wrote. */
+  load(request: { path: string }): Promise<void>;
   /** Writes the parameters alone, running statistics among them; a BiT's are ready to be served as a teacher. */
   exportWeights(request: { path: string }): Promise<void>;
   /** What the student is computed in, and, where that was to be measured, what a step takes. */
@@ -130,6 +132,10 @@ export async function start(init: StudentInit): Promise<StudentApi> {
         ),
       );
       return { sha256: await sha256OfFile(path), parametersSha256: weightsSha256(parameters()) };
+    },
+    async load({ path }) {
+      update.writeState(await readState(path));
+      forwardIsCurrent = false;
     },
     async exportWeights({ path }) {
       await writeNpz(

@@ -1,31 +1,35 @@
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
+import { settleSteps } from "../plan/settle-length.ts";
 import { metricsLines, spokenLines } from "../report/evaluation-lines.ts";
 import { finishRun } from "../report/finish.ts";
 import { startProgress } from "../report/progress.ts";
 import { SAMPLES, writeSamples } from "../report/samples.ts";
 import { type Evaluated, evaluateAll, evaluateSplits } from "../report/splits.ts";
 import type { Summary } from "../report/summary.ts";
-import { labelTargets } from "../teach/designs.ts";
 import { type Lecturer, openTeaching } from "../teach/teaching.ts";
 import { isVerified, type Lesson, lessons } from "../teach/window.ts";
+import type { FigureLine } from "../tensorboard/event-file.ts";
 import { agree } from "./agree.ts";
 import { betterBest } from "./best.ts";
 import { keepBest } from "./best-checkpoint.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
-import { FIRST_CHAIN, ledgerHead, ledgerLine } from "./ledger.ts";
+import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
+import { openMetricsLog } from "./metrics-log.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
 import { bindingConfig, openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
-import { sideBySide } from "./several-teachers.ts";
 import type { StepResult } from "./student-worker.ts";
+import { targetsOf } from "./targets.ts";
 import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
 
 export interface TrainOptions {
   signal: AbortSignal;
   /** Lets a run go on with another version of a teacher than it began with; its ledger tells from which step on. */
   acceptTeacher?: boolean;
+  /** Lets a run that has begun go on to another length. */
+  changeLength?: boolean;
 }
 
 /**
@@ -37,7 +41,7 @@ export interface TrainOptions {
  *   the steps before are in a checkpoint then
  */
 export async function train(config: TrainConfig, o: TrainOptions): Promise<Summary | undefined> {
-  const folder = await openRunFolder(config);
+  const folder = await openRunFolder(config, o);
   try {
     return await trainIn(folder, config, o);
   } catch (error) {
@@ -58,7 +62,7 @@ async function trainIn(
   const progress = startProgress();
   ended.defer(() => progress.end());
   await using run = await openRun(folder, config, { signal, acceptTeacher, say: progress.note });
-  const { at, total, pool, student, classes, data } = run;
+  const { at, pool, student, classes, data } = run;
   const teachers = lecturersOf(run.teachers, config);
   if (teachers.length > 0 && (at.step === 0 || acceptTeacher))
     await agree(folder, config, { ...run, lecturers: teachers, signal, say: progress.note });
@@ -68,7 +72,8 @@ async function trainIn(
     directory: folder.path,
     onProgress: (url, done, of) => progress.note(`asked ${url} for ${done} of ${of} training images`),
   });
-  const metrics = await openJournal(folder.file("metrics.jsonl"), at.metricsBytes);
+  const total = await settleSteps({ run, folder, config, teach, signal, say: progress.note });
+  const metrics = await openMetricsLog(folder, config, at);
   ended.defer(() => metrics.close());
   const ledger = await openJournal(folder.file("ledger.jsonl"), at.ledgerBytes);
   ended.defer(() => ledger.close());
@@ -81,14 +86,27 @@ async function trainIn(
 
   let saved = at.step;
   const save = async () => {
-    at.metricsBytes = await metrics.flush();
+    await metrics.flush();
     at.ledgerBytes = await ledger.flush();
     at.corrupt = pool.corrupt();
     at.order.examplesSeen = at.step * config.batch;
     const saveState = (path: string) => student.call("save", { path });
-    await writeCheckpoint(folder.checkpoints, at, saveState, config.checkpoint.keep);
+    await writeCheckpoint(folder.checkpoints, at, saveState, config.checkpoint);
     saved = at.step;
   };
+
+  const before = at.totalSteps ?? total;
+  at.totalSteps = total;
+  if (before !== total) {
+    const { length } = bindingConfig(config) as { length: object };
+    const change = { step: at.step, length, totalSteps: { from: before, to: total } };
+    metrics.write(change);
+    const line = ledgerChange(change, at.ledgerChain);
+    ledger.write(line);
+    at.ledgerChain = line.chain;
+    progress.note(`after step ${at.step} the run's length changes from ${before} to ${total} steps`);
+    await save();
+  }
 
   let closing: Evaluated | undefined;
   const evaluateNow = async () => {
@@ -189,21 +207,13 @@ function replacedBy({ taught }: Lesson, before: string[] = []): (string | undefi
   return taught.map(({ version }, i) => (before[i] === version ? undefined : before[i]));
 }
 
-function targetsOf({ batch, taught }: Lesson, classes: number): Float32Array {
-  if (taught.length === 0) return labelTargets(batch, classes);
-  return sideBySide(
-    taught.map(({ logits }) => logits),
-    classes,
-  );
-}
-
 function metricsLine(
   config: TrainConfig,
   { batch, waitedSeconds }: Lesson,
   multiplier: number,
   { loss, gradientNorm, updateNorm }: StepResult,
   stepSeconds: number,
-): object {
+): FigureLine {
   return {
     ...{ step: batch.step, epoch: batch.epoch, loss },
     learningRate: config.optimizer.learningRate * multiplier,

@@ -1,9 +1,10 @@
+import type { FigureLine } from "../tensorboard/event-file.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { Evaluated } from "./splits.ts";
 import { percent } from "./words.ts";
 
 /** An evaluation as lines of `metrics.jsonl`: one a split, then one a probe. */
-export function metricsLines(step: number, { splits, probes }: Evaluated): object[] {
+export function metricsLines(step: number, { splits, probes }: Evaluated): FigureLine[] {
   const ofSplits = [...splits].map(([split, evaluation]) => ({ step, split, ...figuresOf(evaluation) }));
   return [...ofSplits, ...probes.map(({ on, from, shots }) => ({ step, probe: on, from, shots }))];
 }

@@ -50,6 +50,7 @@ export async function readCurves(path: string): Promise<Curves> {
       curves.evaluations.push(line as unknown as EvaluationLine);
       continue;
     }
+    if ("totalSteps" in line) continue; // where the run's length was changed
     curves.loss.add(step, Number(line.loss));
     curves.learningRate.add(step, Number(line.learningRate));
     curves.imagesPerSecond.add(step, Number(line.imagesPerSecond));

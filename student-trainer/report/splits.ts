@@ -70,7 +70,8 @@ export async function evaluateAll(
   return { splits: found, probes: probed };
 }
 
-function splitsAtTheEnd({ pool }: Pick<OpenRun, "pool">, { evaluate }: TrainConfig): string[] {
+/** The splits that are evaluated when a run ends. */
+export function splitsAtTheEnd({ pool }: Pick<OpenRun, "pool">, { evaluate }: TrainConfig): string[] {
   const { train, ...others } = pool.sources;
   const named = evaluate.splits;
   const rest = Object.keys(others).filter((split) => sameClasses(others[split]!, train!));

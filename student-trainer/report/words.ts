@@ -24,6 +24,11 @@ export function compact(value: number): string {
   return trimmed(value);
 }
 
+/** "12.3 GB" */
+export function bytes(count: number): string {
+  return `${compact(count)}${count >= 1000 ? "" : " "}B`;
+}
+
 function trimmed(value: number): string {
   return String(Number(value.toPrecision(3)));
 }

@@ -35,6 +35,8 @@ export interface Answer {
   version: string;
   /** What the gateway's cache did; "none" without a gateway. */
   cache: "hit" | "miss" | "bypass" | "none";
+  /** Seconds that the service says it computed and that it had the request in all, where it says so. */
+  server?: { compute?: number; total?: number };
 }
 
 /** A teacher whose version is pinned: every answer that `ask` gives has passed every check. */
@@ -99,13 +101,24 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
       });
       const who = `${url}, request ${call.requestId}`;
       const expected = { who, digest: views.digest, version, images, classes: card.classes };
-      return { logits: verifiedLogits(reply, expected), version, cache: cacheSaid(reply.headers) };
+      const { headers: said } = reply;
+      const server = serverTiming(said.get(HEADERS.serverTiming));
+      return { logits: verifiedLogits(reply, expected), version, cache: cacheSaid(said), server };
     };
     return { url, card, limits, echoesDigest: true, ask, close: connection.close };
   } catch (error) {
     await connection.close();
     throw error;
   }
+}
+
+/** @example serverTiming("queue;dur=1.5, compute;dur=20, total;dur=30") // { compute: 0.02, total: 0.03 } */
+function serverTiming(header: string | null): NonNullable<Answer["server"]> {
+  const seconds = (name: string) => {
+    const told = new RegExp(`\\b${name};dur=(\\d+(?:\\.\\d+)?)`).exec(header ?? "");
+    return told ? Number(told[1]) / 1000 : undefined;
+  };
+  return { compute: seconds("compute"), total: seconds("total") };
 }
 
 function cacheSaid(headers: Headers): Answer["cache"] {

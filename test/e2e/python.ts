@@ -4,12 +4,11 @@ import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Python packages of the tests, pinned, by what they are installed for. */
-const PACKAGES = ["numpy==2.2.6"];
+const NUMPY = ["numpy==2.2.6"];
 
-/** Runs a Python script with numpy, which is installed into the cache the first time. */
-export function python(script: string, args: string[]): string {
-  const modules = installed();
+/** Runs a Python script with pinned packages, which are installed into the cache the first time. */
+export function python(script: string, args: string[], packages = NUMPY): string {
+  const modules = installed(packages);
   return execFileSync("python3", [script, ...args], {
     encoding: "utf8",
     env: { ...process.env, PYTHONPATH: modules },
@@ -22,7 +21,7 @@ export async function pythonServer(
   args: string[],
   o: { program?: string } = {},
 ): Promise<{ line: string; child: ChildProcess; stop(): Promise<void> }> {
-  const env = o.program ? process.env : { ...process.env, PYTHONPATH: installed() };
+  const env = o.program ? process.env : { ...process.env, PYTHONPATH: installed(NUMPY) };
   const child = spawn(o.program ?? "python3", [script, ...args], {
     env,
     stdio: ["ignore", "pipe", "inherit"],
@@ -44,14 +43,14 @@ export async function pythonServer(
   return { line, child, stop };
 }
 
-function installed(): string {
+function installed(packages: string[]): string {
   const cache =
     process.env.FUNMATCH_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "funmatch");
-  const place = join(cache, `test-python-${PACKAGES.join("-").replaceAll("==", "-")}`);
+  const place = join(cache, `test-python-${packages.join("-").replaceAll("==", "-")}`);
   if (existsSync(place)) return place;
   mkdirSync(cache, { recursive: true });
   const draft = `${place}.${process.pid}`;
-  const options = ["--quiet", "--only-binary", ":all:", "--target", draft, ...PACKAGES];
+  const options = ["--quiet", "--only-binary", ":all:", "--target", draft, ...packages];
   execFileSync("python3", ["-m", "pip", "install", ...options], { stdio: ["ignore", "ignore", "inherit"] });
   try {
     renameSync(draft, place);

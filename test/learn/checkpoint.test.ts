@@ -34,7 +34,7 @@ async function write(step: number, keep: number): Promise<void> {
     writeFileSync(path, state);
     return { sha256, parametersSha256: "sha256:parameters" };
   };
-  await writeCheckpoint(directory, standingAt(step), saveState, keep);
+  await writeCheckpoint(directory, standingAt(step), saveState, { keep });
 }
 
 const damage = (name: string) => writeFileSync(join(directory, name, "state.npz"), "damaged");

@@ -65,7 +65,7 @@ async function runOf(model: StudentModel, steps: number) {
     ...{ metricsBytes: 0, ledgerBytes: 0, ledgerChain: "0".repeat(64), verifiedSteps: 0 },
     ...{ trainingSeconds: 0, waitingSeconds: 0, cacheHits: 0, cacheMisses: 0 },
   };
-  await writeCheckpoint(join(run, "checkpoints"), standing, (path) => student.save({ path }), 2);
+  await writeCheckpoint(join(run, "checkpoints"), standing, (path) => student.save({ path }), { keep: 2 });
   return { run, student };
 }
 
@@ -82,7 +82,7 @@ describe.each(MODELS)("a $kind begins", (model) => {
   test("with a fresh head where the classes are others", async () => {
     const { run } = await runOf({ ...model, classes: 5 }, 2);
     const [begun, fresh] = [await start(initOf(model, { initFile: run })), await start(initOf(model))];
-    const [logits, atFirst] = [begun.forward({ images }), fresh.forward({ images })];
+    const [logits, atFirst] = [begun.forward({ images }).logits, fresh.forward({ images }).logits];
     expect(logits.length).toBe(BATCH * CLASSES);
     expect(begun.describe({})).not.toEqual(fresh.describe({}));
     // The built-in heads begin at zero.
