@@ -1,10 +1,12 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
 import { type Card, type ImageDtype, WireError } from "@funmatch/wire";
 import type { Logger } from "pino";
-import { type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
-import type { ModelConfig } from "./config.ts";
+import { type Batcher, type BatchSize, type Images, openBatcher, type Pass } from "./batch.ts";
+import type { Facts } from "./formats/network.ts";
+import { needsTensorflow } from "./formats/open.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Facts, ModelApi, ModelInit } from "./model-worker.ts";
+import type { ModelConfig } from "./model-config.ts";
+import type { ModelApi, ModelInit } from "./model-worker.ts";
 import { admitted } from "./stability.ts";
 
 const CHANNELS = 3;
@@ -22,6 +24,8 @@ export interface Model {
   inputFor(images: Pick<Images, "dtype" | "shape">): ImageDtype;
   backlogSeconds(): number;
   waitingRequests(): number;
+  /** By batch size, as measured while loading; empty until the model is ready. */
+  imagesPerSecond(): Record<number, number>;
   /** Settles when the model is ready for the first time; rejects with what went wrong. */
   readonly loaded: Promise<void>;
 }
@@ -36,25 +40,26 @@ export interface ReadyModel {
 
 type State =
   | { at: "loading"; progress: number; since: number }
-  | { at: "ready"; facts: Facts; batcher: Batcher; sizes: number[]; bitStable: boolean }
+  | { at: "ready"; facts: Facts; batcher: Batcher; sizes: BatchSize[]; bitStable: boolean }
   | { at: "failed" };
 
 /**
- * Starts loading a model in a thread of its own: weights, one captured graph for each batch size and input dtype,
- * probes of their bit stability. After that no request triggers a capture. A thread that dies (out of memory, say)
+ * Starts loading a model in a thread of its own: weights, what each batch size needs, probes of their bit stability. After that no request triggers a capture. A thread that dies (out of memory, say)
  * fails the requests it was computing and is replaced; until then the model is loading again.
  */
 export function openModel(
   id: string,
   config: ModelConfig,
-  o: { batchSizes: readonly number[]; log: Logger; metrics?: Metrics },
+  o: { batchSizes: readonly number[]; threads: number; log: Logger; metrics?: Metrics },
 ): Model {
   let state: State = { at: "loading", progress: 0, since: performance.now() };
-  const { resolution, valueRange, resize } = config;
+  const { resolution, resize } = config;
 
   async function load(): Promise<void> {
-    const init: ModelInit = { path: config.path, resolution, valueRange, resize };
-    const worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init);
+    const init: ModelInit = { model: config, threads: o.threads };
+    const worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init, {
+      engine: needsTensorflow(config),
+    });
     try {
       await prepare(worker);
     } catch (error) {
@@ -78,16 +83,18 @@ export function openModel(
     const facts = await worker.call("facts", null);
     checkLabels(config, facts);
     const probes = [];
-    const work = o.batchSizes.reduce((sum, size) => sum + size, 0);
-    for (const size of o.batchSizes) {
+    const wanted = facts.batchSizes ?? o.batchSizes;
+    const work = wanted.reduce((sum, size) => sum + size, 0);
+    for (const size of wanted) {
       probes.push(await worker.call("prepare", { size }));
       if (state.at === "loading") state.progress += size / work;
     }
     const { probes: usable, bitStable } = admitted(probes);
-    const sizes = usable.map((probe) => probe.images);
-    await worker.call("keep", { sizes });
+    const sizes = usable.map(({ images, seconds }) => ({ images, seconds }));
+    const kept = sizes.map((size) => size.images);
+    await worker.call("keep", { sizes: kept });
     const batcher = openBatcher({
-      sizes: usable.map(({ images, seconds }) => ({ images, seconds })),
+      sizes,
       classes: facts.classes,
       compute: (pass) => compute(worker, pass, facts.classes),
     });
@@ -98,7 +105,7 @@ export function openModel(
         model: id,
         version: facts.version,
         seconds: round((performance.now() - started) / 1000),
-        batchSizes: sizes,
+        batchSizes: kept,
         bitStable,
         imagesPerSecond: round(best),
       },
@@ -154,17 +161,23 @@ export function openModel(
       const got = `images of [${height},${width},${channels}]`;
       if (channels !== CHANNELS) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted}`);
       if (height === resolution && width === resolution) return dtype;
-      if (!resize) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
+      if (resize === "none")
+        throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
       return "float32";
     },
     backlogSeconds: () => (state.at === "ready" ? state.batcher.backlogSeconds() : 1),
     waitingRequests: () => (state.at === "ready" ? state.batcher.waitingRequests : 0),
+    imagesPerSecond: () =>
+      Object.fromEntries(
+        state.at === "ready" ? state.sizes.map(({ images, seconds }) => [images, images / seconds]) : [],
+      ),
     loaded,
   };
 }
 
 function cardOf(id: string, config: ModelConfig, state: State, batchSizes: readonly number[]): Card {
   const facts = state.at === "ready" ? state.facts : undefined;
+  const sizes = state.at === "ready" ? state.sizes.map((size) => size.images) : batchSizes;
   return {
     id,
     version: facts?.version ?? "",
@@ -172,18 +185,26 @@ function cardOf(id: string, config: ModelConfig, state: State, batchSizes: reado
     ...(facts && config.labels ? { labels: config.labels } : {}),
     input: {
       resolution: config.resolution,
-      valueRange: config.valueRange,
+      valueRange: rangeOf(config),
       channels: CHANNELS,
       dtypes: ["uint8", "float32"],
-      resizes: config.resize,
+      resizes: config.resize !== "none",
     },
-    maxBatch: Math.max(...(state.at === "ready" ? state.sizes : batchSizes)),
+    maxBatch: Math.max(...sizes),
     state: state.at,
     ...(state.at === "loading" ? { progress: round(state.progress) } : {}),
     bitStable: state.at === "ready" && state.bitStable,
     parameters: facts?.parameters ?? 0,
-    runtime: { ...facts?.runtime, ...(state.at === "ready" ? { batchSizes: state.sizes.join(" ") } : {}) },
+    runtime: { ...facts?.runtime, ...(facts ? { batchSizes: sizes.join(" ") } : {}) },
   };
+}
+
+/** What 0 and 255 become; over all channels where each is scaled in its own way. */
+function rangeOf(config: ModelConfig): [number, number] {
+  if (config.valueRange) return config.valueRange;
+  const { mean, std } = config as { mean: readonly number[]; std: readonly number[] };
+  const ends = (pixel: 0 | 1) => mean.map((each, i) => (pixel - each) / std[i]!);
+  return [Math.min(...ends(0)), Math.max(...ends(1))];
 }
 
 function checkLabels(config: ModelConfig, facts: Facts): void {

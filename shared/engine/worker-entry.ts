@@ -16,8 +16,8 @@ const port = parentPort;
 if (port === null) throw new Error("worker-entry.ts runs in a worker thread only");
 
 async function start(): Promise<Api> {
-  const { module, init } = workerData as WorkerStart;
-  await loadEngine();
+  const { module, init, engine } = workerData as WorkerStart;
+  if (engine) await loadEngine();
   const loaded = (await import(module)) as { start?: (init: unknown) => Promise<Api> };
   if (typeof loaded.start !== "function") throw new TypeError(`${module} exports no function start`);
   return loaded.start(init);

@@ -6,6 +6,8 @@ import { EngineError } from "./engine-error.ts";
 export interface WorkerStart {
   module: string;
   init: unknown;
+  /** Whether TensorFlow is loaded before the module. */
+  engine: boolean;
 }
 
 export interface WorkerCall {

@@ -37,11 +37,17 @@ interface Waiting {
  * Starts a thread that loads the engine and then `module`, whose `start(init)` gives the functions to call. Every
  * native call blocks its thread, so training and inference live in such threads, and sockets on the main one. Errors
  * come back with their name and message; the end of the thread rejects all calls that are waiting.
+ *
+ * @param o `engine: false` for a module that computes without TensorFlow, which then need not be installed
  */
-export async function spawnEngineWorker<Api>(module: URL, init: unknown): Promise<EngineWorker<Api>> {
+export async function spawnEngineWorker<Api>(
+  module: URL,
+  init: unknown,
+  o: { engine?: boolean } = {},
+): Promise<EngineWorker<Api>> {
   // One thread between operations, all of them inside: measured 5 % faster for a training step.
   process.env.TF_NUM_INTEROP_THREADS ??= "1";
-  const start: WorkerStart = { module: module.href, init };
+  const start: WorkerStart = { module: module.href, init, engine: o.engine ?? true };
   const worker = new Worker(new URL("./worker-entry.ts", import.meta.url), { workerData: start });
   const waiting = new Map<number, Waiting>();
   const ended = Promise.withResolvers<Error>();

@@ -5,6 +5,8 @@ import { gather } from "../../teacher-service/gather.ts";
 import { resizeBilinear } from "../../teacher-service/resize.ts";
 import { noise } from "./tiny-teacher.ts";
 
+const BILINEAR = { resolution: 2, resize: "bilinear" } as const;
+
 beforeAll(() => loadEngine());
 
 test.each([
@@ -36,7 +38,9 @@ test("a pass is its requests one after the other, resized where needed, padded w
     { images: small, from: 1, count: 1 },
     { images: same, from: 0, count: 1 },
   ];
-  expect([...gather({ size: 3, input: "float32", slices }, 2)]).toEqual([9, 9, 9, 9, 1, 2, 3, 4, 0, 0, 0, 0]);
+  expect([...gather({ size: 3, input: "float32", slices }, BILINEAR)]).toEqual([
+    9, 9, 9, 9, 1, 2, 3, 4, 0, 0, 0, 0,
+  ]);
 });
 
 test("a request that is a whole pass is taken where it lies", () => {
@@ -46,5 +50,5 @@ test("a request that is a whole pass is taken where it lies", () => {
     from: 0,
     count: 2,
   };
-  expect(gather({ size: 2, input: "uint8", slices: [whole] }, 2).buffer).toBe(data.buffer);
+  expect(gather({ size: 2, input: "uint8", slices: [whole] }, BILINEAR).buffer).toBe(data.buffer);
 });

@@ -1,0 +1,110 @@
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { resolvePath, UserError } from "@funmatch/config";
+import { z } from "zod";
+
+const three = z.tuple([z.number(), z.number(), z.number()]);
+
+/** What 0 and 255 become, as the paper's `value_range` does. */
+const valueRange = z
+  .tuple([z.number(), z.number()])
+  .refine(([low, high]) => low < high, "the first number must be the smaller one");
+
+/** What every format's config says. */
+const everyModel = {
+  /** File or directory, relative to the config. */
+  path: z.string().min(1),
+  /** Height and width that the network sees. */
+  resolution: z.int().positive().max(4096),
+  /** Names of the classes, or a file of them: one a line, or a JSON list. */
+  labels: z.union([z.array(z.string().min(1)).min(1), z.string().min(1)]).optional(),
+  /**
+   * How images of another size are brought to the resolution: `bilinear` (or true; half-pixel centres, no
+   * antialiasing), `antialias` (bilinear whose filter widens when it shrinks, as PIL does), `none` (or false: refused).
+   */
+  resize: z
+    .union([z.boolean(), z.enum(["none", "bilinear", "antialias"])])
+    .default("bilinear")
+    .transform((rule) => (typeof rule === "string" ? rule : rule ? "bilinear" : "none")),
+};
+
+const npz = z.strictObject({ format: z.literal("npz"), ...everyModel, valueRange });
+
+/** What must be said of a network that was made elsewhere. */
+const foreign = {
+  ...everyModel,
+  /** What pixels 0 and 255 become. Either this or `mean` and `std`. */
+  valueRange: valueRange.optional(),
+  /** `(pixel / 255 - mean) / std` for each channel, in the order in which the network takes them. */
+  mean: three.optional(),
+  std: three.refine((std) => std.every((each) => each > 0), "each must be above 0").optional(),
+  /** The order in which the network takes the colours; requests are always RGB. */
+  channelOrder: z.enum(["rgb", "bgr"]).default("rgb"),
+  /** Whether channels come last or first. Default: read off the network's input. */
+  layout: z.enum(["nhwc", "nchw"]).optional(),
+  /** The input that takes the images. Default: the only one. */
+  input: z.string().min(1).optional(),
+  /** The output to answer with, [N,K]. Default: the only one. */
+  output: z.string().min(1).optional(),
+  /** What that output holds; of probabilities the logarithm is answered. */
+  outputs: z.enum(["logits", "probabilities"]).default("logits"),
+};
+
+type Scale = { valueRange?: unknown; mean?: unknown; std?: unknown };
+
+/** Exactly one way from pixels to the network's numbers must be named: there is no guessing it. */
+const scaledOneWay = (model: Scale): boolean =>
+  model.valueRange === undefined ? Boolean(model.mean && model.std) : !model.mean && !model.std;
+const ONE_WAY = { path: ["valueRange"], message: "give either valueRange, or mean and std" };
+
+const onnx = z.strictObject({ format: z.literal("onnx"), ...foreign }).refine(scaledOneWay, ONE_WAY);
+
+/** One model of a teacher's config, by format. */
+export const modelSchema = z.discriminatedUnion("format", [npz, onnx], {
+  error: (issue) => (issue.code === "invalid_union" ? "format: expected one of npz, onnx" : undefined),
+});
+
+type WithLabels<T> = T extends unknown ? Omit<T, "labels"> & { labels?: string[] } : never;
+
+/** As validated, with an absolute path and the labels read. */
+export type ModelConfig = WithLabels<z.output<typeof modelSchema>>;
+export type NpzConfig = Extract<ModelConfig, { format: "npz" }>;
+/** A network that was made elsewhere. */
+export type ForeignConfig = Exclude<ModelConfig, NpzConfig>;
+export type OnnxConfig = Extract<ModelConfig, { format: "onnx" }>;
+
+/**
+ * Puts the paths of a model's config in relation to the config file, and reads its labels where they are in a file.
+ *
+ * @throws UserError when the file of labels cannot be read
+ */
+export function resolveModel(model: z.output<typeof modelSchema>, configPath: string): ModelConfig {
+  const folder = dirname(configPath);
+  const { labels, ...rest } = model;
+  return {
+    ...rest,
+    path: resolvePath(folder, model.path),
+    ...(labels && { labels: Array.isArray(labels) ? labels : readLabels(resolvePath(folder, labels)) }),
+  };
+}
+
+function readLabels(path: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UserError(`cannot read the labels ${path}: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  if (!text.trimStart().startsWith("[")) return text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  const parsed = z.array(z.string().min(1)).min(1).safeParse(jsonOf(text));
+  if (!parsed.success) throw new UserError(`${path}: expected a JSON list of names, or one name a line`);
+  return parsed.data;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
