@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import { modelSchema, type OnnxConfig, resolveModel } from "../../teacher-service/model-config.ts";
+import { modelSchema, resolveModel } from "../../teacher-service/model-config.ts";
 import { kernelBytes, meansNetwork } from "./tiny-onnx.ts";
 import { noise } from "./tiny-teacher.ts";
 
