@@ -94,14 +94,14 @@ export function capturedSession(
   };
 }
 
-interface Feed {
+export interface Feed {
   shape: number[];
   dtype: number;
   values: Float32Array | Int32Array | Uint8Array;
 }
 
 /** Runs the session and reads the results; no native tensor outlives the call, whatever happens. */
-function runSession(
+export function runSession(
   native: Native,
   session: number,
   feedNodes: string,
