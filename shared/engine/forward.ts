@@ -25,12 +25,16 @@ const TRACED = [2, 3] as const;
  * Makes one native graph of a network's forward pass, for any number of images: unlike `captureStep`'s its batch
  * dimension is open, so that all batch sizes share the parameters.
  *
- * @param o.image shape of one image
- * @param o.fn from images [N, …o.image] in float32, and parameters, to one float32 result [N, …]; called four times,
+ * @param o `image`: the shape of one image
+ *   `fn`: from images [N, …image] in float32, and parameters, to one float32 result [N, …]; called four times,
  *   with tensors that have no values, and refused where it does more with the number of images than shape tensors
  * @throws CaptureError as `captureStep` does
  */
-export function captureForward(o: {
+export function captureForward({
+  image,
+  parameters: initialParameters,
+  fn,
+}: {
   image: readonly number[];
   parameters: Record<string, { shape: readonly number[]; values: Float32Array }>;
   fn: (images: tf.Tensor, parameters: Record<string, tf.Tensor>) => tf.Tensor;
@@ -38,12 +42,12 @@ export function captureForward(o: {
   const backend = nativeBackend();
   const native = backend.binding;
   gatherWithoutReading();
-  const { state, initial } = declaredState(o.parameters);
+  const { state, initial } = declaredState(initialParameters);
   const images = (batch: number): Declared => ({
-    images: { ref: inputRef(0), shape: [batch, ...o.image], dtype: DT.float, fed: DT.uint8 },
+    images: { ref: inputRef(0), shape: [batch, ...image], dtype: DT.float, fed: DT.uint8 },
   });
   const step = (inputs: Record<string, tf.Tensor>, parameters: Record<string, tf.Tensor>) => ({
-    outputs: { result: o.fn(inputs.images!, parameters) },
+    outputs: { result: fn(inputs.images!, parameters) },
   });
   const [small, large] = TRACED.map(
     (batch): Sized => ({ batch, trace: traceTwice(backend, step, images(batch), state) }),
@@ -64,13 +68,13 @@ export function captureForward(o: {
   return {
     run(values) {
       if (disposed) throw new CaptureError("the captured function was disposed");
-      const batch = values.length / sizeOf(o.image);
+      const batch = values.length / sizeOf(image);
       if (!Number.isInteger(batch) || batch === 0)
         throw new CaptureError(
-          `${values.length} elements are no whole number of images [${o.image.join(", ")}]`,
+          `${values.length} elements are no whole number of images [${image.join(", ")}]`,
         );
       const bytes = values instanceof Uint8Array;
-      const feed = { shape: [batch, ...o.image], dtype: bytes ? DT.uint8 : DT.float, values };
+      const feed = { shape: [batch, ...image], dtype: bytes ? DT.uint8 : DT.float, values };
       // Numbers take the place of what the graph would make of bytes.
       const place = bytes ? node.input(0) : inputRef(0);
       const [result] = runSession(native, session, place, [feed], node.output(0));

@@ -9,6 +9,8 @@ export {
 } from "./bit-config.ts";
 export { initBit } from "./bit-init.ts";
 export { loadBitWeights } from "./bit-weights.ts";
+export { type Inference, inferenceOf } from "./inference.ts";
+export { type LoadedNetwork, loadNetwork } from "./load-network.ts";
 export { mobileNetV3 } from "./mobilenetv3.ts";
 export type { MobileNetV3Config } from "./mobilenetv3-config.ts";
 export { isStatistic, type Network, type NetworkFamily, type NetworkOutputs } from "./network.ts";
