@@ -59,9 +59,19 @@ const ONE_WAY = { path: ["valueRange"], message: "give either valueRange, or mea
 
 const onnx = z.strictObject({ format: z.literal("onnx"), ...foreign }).refine(scaledOneWay, ONE_WAY);
 
+const savedmodel = z
+  .strictObject({
+    format: z.literal("savedmodel"),
+    ...foreign,
+    /** The signature whose input and output are meant. */
+    signature: z.string().min(1).default("serving_default"),
+  })
+  .refine(scaledOneWay, ONE_WAY);
+
 /** One model of a teacher's config, by format. */
-export const modelSchema = z.discriminatedUnion("format", [npz, onnx], {
-  error: (issue) => (issue.code === "invalid_union" ? "format: expected one of npz, onnx" : undefined),
+export const modelSchema = z.discriminatedUnion("format", [npz, onnx, savedmodel], {
+  error: (issue) =>
+    issue.code === "invalid_union" ? "format: expected one of npz, onnx, savedmodel" : undefined,
 });
 
 type WithLabels<T> = T extends unknown ? Omit<T, "labels"> & { labels?: string[] } : never;
@@ -71,6 +81,7 @@ export type ModelConfig = WithLabels<z.output<typeof modelSchema>>;
 export type NpzConfig = Extract<ModelConfig, { format: "npz" }>;
 /** A network that was made elsewhere. */
 export type ForeignConfig = Exclude<ModelConfig, NpzConfig>;
+export type SavedModelConfig = Extract<ModelConfig, { format: "savedmodel" }>;
 export type OnnxConfig = Extract<ModelConfig, { format: "onnx" }>;
 
 /**

@@ -5,5 +5,6 @@ export { CaptureError } from "./capture-error.ts";
 export { EngineError } from "./engine-error.ts";
 export { captureForward, type Forward } from "./forward.ts";
 export { engineInfo } from "./info.ts";
+export { type OpenedGraph, openSavedModel } from "./opened-graph.ts";
 export type { Arrays, Captured, InputSpec, Results } from "./session.ts";
 export { type EngineWorker, spawnEngineWorker } from "./worker.ts";

@@ -5,8 +5,10 @@ import type { OnnxConfig } from "../model-config.ts";
 import { asLogits } from "../output-rule.ts";
 import { layOut, preprocessingOf } from "../preprocess.ts";
 import { pictureInput } from "./input-shape.ts";
+import { namedTensor } from "./named-tensor.ts";
 import { ModelFileError, type Network } from "./network.ts";
 import { type OnnxFile, readOnnxFile } from "./onnx-file.ts";
+import { requireRows } from "./rows.ts";
 import { rulesOf } from "./rules.ts";
 
 type Ort = typeof import("onnxruntime-node");
@@ -20,8 +22,8 @@ export async function openOnnx(model: OnnxConfig, threads: number): Promise<Netw
   const file = await readOnnxFile(model.path);
   const ort = await loadRuntime();
   const session = await createSession(ort, model.path, file, threads);
-  const input = named("input", model.input, session.inputMetadata, model.path);
-  const output = named("output", model.output, session.outputMetadata, model.path);
+  const [, input] = namedTensor(model.path, "input", model.input, byName(session.inputMetadata));
+  const [, output] = namedTensor(model.path, "output", model.output, byName(session.outputMetadata));
   if (input.type !== "float32")
     throw new ModelFileError(`${model.path}: input ${input.name} is ${input.type}, only float32 is served`);
   const known = input.shape.map((size) => (typeof size === "number" ? size : undefined));
@@ -33,11 +35,9 @@ export async function openOnnx(model: OnnxConfig, threads: number): Promise<Netw
     const shape = layout === "nhwc" ? [size, side, side, 3] : [size, 3, side, side];
     const feeds = { [input.name]: new ort.Tensor("float32", images, shape) };
     const found = (await session.run(feeds, [output.name]))[output.name]!;
-    const [rows, , ...rest] = found.dims;
-    if (found.type !== "float32" || rows !== size || found.dims.length < 2 || rest.some((each) => each !== 1))
-      throw new ModelFileError(
-        `${model.path}: output ${output.name} is ${found.type} [${found.dims}] for ${size} images, expected float32 [${size},K]`,
-      );
+    if (found.type !== "float32")
+      throw new ModelFileError(`${model.path}: output ${output.name} is ${found.type}, expected float32`);
+    requireRows(`${model.path}: output ${output.name}`, size, found.dims);
     return found;
   }
 
@@ -101,20 +101,8 @@ async function createSession(
   }
 }
 
-/** The input or output that the config names, or the only one. */
-function named(
-  what: "input" | "output",
-  wanted: string | undefined,
+function byName(
   all: readonly InferenceSession.ValueMetadata[],
-  path: string,
-): InferenceSession.TensorValueMetadata {
-  const tensors = all.filter((each) => each.isTensor);
-  const found = wanted === undefined ? tensors : tensors.filter((each) => each.name === wanted);
-  if (found.length === 1) return found[0]!;
-  const names = tensors.map((each) => each.name).join(", ");
-  throw new ModelFileError(
-    wanted === undefined
-      ? `${path} has the ${what}s ${names}: say which one with ${what}`
-      : `${path} has no ${what} ${wanted}: there is ${names}`,
-  );
+): Record<string, InferenceSession.TensorValueMetadata> {
+  return Object.fromEntries(all.filter((each) => each.isTensor).map((each) => [each.name, each]));
 }

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../model-config.ts";
 import type { Network } from "./network.ts";
 import { openNpz } from "./npz.ts";
 import { openOnnx } from "./onnx.ts";
+import { openTensorflow } from "./savedmodel.ts";
 
 /**
  * Loads the network that a model's config names.
@@ -15,6 +16,8 @@ export function openNetwork(model: ModelConfig, threads: number): Promise<Networ
       return openNpz(model);
     case "onnx":
       return openOnnx(model, threads);
+    case "savedmodel":
+      return openTensorflow(model);
   }
 }
 

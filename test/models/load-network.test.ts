@@ -50,7 +50,7 @@ const vit = {
   ...vitVariant("Ti"),
   depth: 2,
   patch: 16,
-  image: [SIDE, SIDE],
+  image: [SIDE, SIDE] as [number, number],
   classes: 5,
 } as const;
 const mobile = { kind: "mobilenetv3", momentum: 0.99, classes: 5 } as const;
