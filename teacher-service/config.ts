@@ -43,7 +43,7 @@ export const teacherSchema = z.strictObject({
       path: ["queueBytes"],
       message: "must be at least maxBodyBytes, or the largest request could never be taken",
     }),
-  /** Batch sizes to capture; a forward pass is padded to one of them. */
+  /** Batch sizes to compute with; a forward pass is padded to one of them. */
   batchSizes: z
     .array(positive.max(4096))
     .min(1)

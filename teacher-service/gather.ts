@@ -5,7 +5,7 @@ import { type ResizeRule, resizeTo } from "./resize.ts";
  * Lays a pass's images one after the other, resized where they have another size, the rest of the batch zero.
  * A pass that is one whole request of the right size is taken as it lies in memory.
  *
- * @returns [size, resolution, resolution, C] of the pass's input dtype, pixel units
+ * @returns [size, resolution, resolution, C], pixel units: bytes where all images are bytes of the right size
  */
 export function gather(
   pass: Pass,
@@ -14,11 +14,11 @@ export function gather(
   const channels = pass.slices[0]!.images.shape[3];
   const pixels = resolution * resolution * channels;
   const [only, ...others] = pass.slices;
-  if (others.length === 0 && only!.count === pass.size && fits(only!.images, pass, resolution))
+  if (others.length === 0 && only!.count === pass.size && isOfSize(only!.images, resolution))
     return elements(only!.images, only!.from, only!.count);
 
-  const batch =
-    pass.input === "uint8" ? new Uint8Array(pass.size * pixels) : new Float32Array(pass.size * pixels);
+  const bytes = pass.slices.every(({ images }) => images.dtype === "uint8" && isOfSize(images, resolution));
+  const batch = bytes ? new Uint8Array(pass.size * pixels) : new Float32Array(pass.size * pixels);
   let row = 0;
   for (const { images, from, count } of pass.slices) {
     const values = elements(images, from, count);
@@ -44,10 +44,6 @@ export function elements(images: Images, from: number, count: number): Uint8Arra
       ? images.data
       : new Float32Array(images.data.buffer, images.data.byteOffset, images.data.byteLength / 4);
   return all.subarray(from * height * width * channels, (from + count) * height * width * channels);
-}
-
-function fits(images: Images, pass: Pass, resolution: number): boolean {
-  return images.dtype === pass.input && isOfSize(images, resolution);
 }
 
 /** Whether images need no resizing. */

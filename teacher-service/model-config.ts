@@ -68,21 +68,58 @@ const savedmodel = z
   })
   .refine(scaledOneWay, ONE_WAY);
 
-/** One model of a teacher's config, by format. */
-export const modelSchema = z.discriminatedUnion("format", [npz, onnx, savedmodel], {
-  error: (issue) =>
-    issue.code === "invalid_union" ? "format: expected one of npz, onnx, savedmodel" : undefined,
+const networks = [npz, onnx, savedmodel] as const;
+const oneOf = (formats: string) => ({
+  error: (issue: { code: string }) =>
+    issue.code === "invalid_union" ? `format: expected one of ${formats}` : undefined,
 });
+const FORMATS = "npz, onnx, savedmodel";
+const networkSchema = z.discriminatedUnion("format", networks, oneOf(FORMATS));
+
+/** Several networks that answer as one. */
+const ensemble = z.strictObject({
+  format: z.literal("ensemble"),
+  /** By name; each sees the images in its own resolution and range. */
+  members: z
+    .record(z.string().min(1), networkSchema)
+    .refine((members) => Object.keys(members).length > 1, "an ensemble has two members or more")
+    .refine((members) => {
+      const all = Object.values(members);
+      const resize = all.every((each) => each.resize !== "none");
+      return resize || all.every((each) => each.resolution === all[0]!.resolution);
+    }, "members of several resolutions must all resize"),
+  /** What is averaged: probabilities, of which the logarithm is answered, or logits. */
+  combine: z.enum(["probabilities", "logits"]).default("probabilities"),
+  labels: everyModel.labels,
+});
+
+/** One model of a teacher's config, by format. */
+export const modelSchema = z.discriminatedUnion(
+  "format",
+  [...networks, ensemble],
+  oneOf(`${FORMATS}, ensemble`),
+);
 
 type WithLabels<T> = T extends unknown ? Omit<T, "labels"> & { labels?: string[] } : never;
 
-/** As validated, with an absolute path and the labels read. */
-export type ModelConfig = WithLabels<z.output<typeof modelSchema>>;
-export type NpzConfig = Extract<ModelConfig, { format: "npz" }>;
+/** One network as validated, with an absolute path and the labels read. */
+export type NetworkConfig = WithLabels<z.output<typeof networkSchema>>;
+export type NpzConfig = Extract<NetworkConfig, { format: "npz" }>;
 /** A network that was made elsewhere. */
-export type ForeignConfig = Exclude<ModelConfig, NpzConfig>;
-export type SavedModelConfig = Extract<ModelConfig, { format: "savedmodel" }>;
-export type OnnxConfig = Extract<ModelConfig, { format: "onnx" }>;
+export type ForeignConfig = Exclude<NetworkConfig, NpzConfig>;
+export type SavedModelConfig = Extract<NetworkConfig, { format: "savedmodel" }>;
+export type OnnxConfig = Extract<NetworkConfig, { format: "onnx" }>;
+export type EnsembleConfig = Omit<z.output<typeof ensemble>, "labels" | "members"> & {
+  members: Record<string, NetworkConfig>;
+  labels?: string[];
+};
+/** A model as validated. */
+export type ModelConfig = NetworkConfig | EnsembleConfig;
+
+/** The networks that a model is computed with. */
+export function membersOf(model: ModelConfig): NetworkConfig[] {
+  return model.format === "ensemble" ? Object.values(model.members) : [model];
+}
 
 /**
  * Puts the paths of a model's config in relation to the config file, and reads its labels where they are in a file.
@@ -91,12 +128,17 @@ export type OnnxConfig = Extract<ModelConfig, { format: "onnx" }>;
  */
 export function resolveModel(model: z.output<typeof modelSchema>, configPath: string): ModelConfig {
   const folder = dirname(configPath);
-  const { labels, ...rest } = model;
-  return {
+  const labels = (written: string | string[] | undefined) =>
+    written && { labels: Array.isArray(written) ? written : readLabels(resolvePath(folder, written)) };
+  const network = ({ labels: written, ...rest }: z.output<typeof networkSchema>): NetworkConfig => ({
     ...rest,
-    path: resolvePath(folder, model.path),
-    ...(labels && { labels: Array.isArray(labels) ? labels : readLabels(resolvePath(folder, labels)) }),
-  };
+    path: resolvePath(folder, rest.path),
+    ...labels(written),
+  });
+  if (model.format !== "ensemble") return network(model);
+  const { members, labels: written, ...rest } = model;
+  const named = Object.entries(members).map(([name, member]) => [name, network(member)]);
+  return { ...rest, members: Object.fromEntries(named), ...labels(written) };
 }
 
 function readLabels(path: string): string[] {

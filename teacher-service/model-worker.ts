@@ -3,6 +3,7 @@ import type { Pass } from "./batch.ts";
 import type { Facts } from "./formats/network.ts";
 import { openNetwork } from "./formats/open.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { pictureOf } from "./picture.ts";
 import { type Probe, sameBits } from "./stability.ts";
 
 /** What a model's thread is started with. */
@@ -15,10 +16,8 @@ export interface ModelInit {
 /** What a model's thread does: loading and computing block it, and nothing here blocks the sockets. */
 export type ModelApi = {
   facts(payload: null): Facts;
-  /** Gets ready for a batch size and computes the probe images with it. */
-  prepare(payload: { size: number }): Promise<Probe>;
-  /** Frees what only other sizes need. */
-  keep(payload: { sizes: readonly number[] }): void;
+  /** Computes the probe images with a batch size. */
+  probe(payload: { size: number }): Promise<Probe>;
   /** [sum of the slices' counts, K] */
   compute(pass: Pass): Promise<Float32Array>;
 };
@@ -31,18 +30,17 @@ const PROBE_IMAGES = 4;
 export async function start({ model, threads }: ModelInit): Promise<ModelApi> {
   const network = await openNetwork(model, threads);
   const { classes } = network.facts;
-  const probes = probeImages(model.resolution);
+  const { resolution } = pictureOf(model);
+  const probes = probeImages(resolution);
   return {
     facts: () => network.facts,
-    async prepare({ size }) {
-      await network.prepare(size);
+    probe({ size }) {
       return probe(size, classes, probes, async (input, data) => {
-        const shape = [size, model.resolution, model.resolution, CHANNELS] as const;
+        const shape = [size, resolution, resolution, CHANNELS] as const;
         const images = { dtype: input, shape, data };
         return network.compute({ size, input, slices: [{ images, from: 0, count: size }] });
       });
     },
-    keep: ({ sizes }) => network.keep(sizes),
     async compute(pass) {
       const logits = await network.compute(pass);
       return logits.slice(0, pass.slices.reduce((sum, slice) => sum + slice.count, 0) * classes);

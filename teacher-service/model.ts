@@ -7,6 +7,7 @@ import { needsTensorflow } from "./formats/open.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { ModelApi, ModelInit } from "./model-worker.ts";
+import { pictureOf } from "./picture.ts";
 import { admitted } from "./stability.ts";
 
 const CHANNELS = 3;
@@ -17,7 +18,7 @@ export interface Model {
   /** @throws WireError `loading`, with progress and a guess at the time left, or `internal` when loading failed */
   requireReady(): ReadyModel;
   /**
-   * The captured input that takes such images.
+   * The input type under which such images are computed.
    *
    * @throws WireError `shape_mismatch` naming the shape that would be right
    */
@@ -44,7 +45,8 @@ type State =
   | { at: "failed" };
 
 /**
- * Starts loading a model in a thread of its own: weights, what each batch size needs, probes of their bit stability. After that no request triggers a capture. A thread that dies (out of memory, say)
+ * Starts loading a model in a thread of its own: weights, and probes of each batch size for bit
+ * stability and speed. After that no request waits for a capture. A thread that dies (out of memory, say)
  * fails the requests it was computing and is replaced; until then the model is loading again.
  */
 export function openModel(
@@ -53,7 +55,7 @@ export function openModel(
   o: { batchSizes: readonly number[]; threads: number; log: Logger; metrics?: Metrics },
 ): Model {
   let state: State = { at: "loading", progress: 0, since: performance.now() };
-  const { resolution, resize } = config;
+  const { resolution, resizes } = pictureOf(config);
 
   async function load(): Promise<void> {
     const init: ModelInit = { model: config, threads: o.threads };
@@ -86,13 +88,11 @@ export function openModel(
     const wanted = facts.batchSizes ?? o.batchSizes;
     const work = wanted.reduce((sum, size) => sum + size, 0);
     for (const size of wanted) {
-      probes.push(await worker.call("prepare", { size }));
+      probes.push(await worker.call("probe", { size }));
       if (state.at === "loading") state.progress += size / work;
     }
     const { probes: usable, bitStable } = admitted(probes);
     const sizes = usable.map(({ images, seconds }) => ({ images, seconds }));
-    const kept = sizes.map((size) => size.images);
-    await worker.call("keep", { sizes: kept });
     const batcher = openBatcher({
       sizes,
       classes: facts.classes,
@@ -105,7 +105,7 @@ export function openModel(
         model: id,
         version: facts.version,
         seconds: round((performance.now() - started) / 1000),
-        batchSizes: kept,
+        batchSizes: sizes.map((size) => size.images),
         bitStable,
         imagesPerSecond: round(best),
       },
@@ -161,7 +161,7 @@ export function openModel(
       const got = `images of [${height},${width},${channels}]`;
       if (channels !== CHANNELS) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted}`);
       if (height === resolution && width === resolution) return dtype;
-      if (resize === "none")
+      if (!resizes)
         throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
       return "float32";
     },
@@ -183,13 +183,7 @@ function cardOf(id: string, config: ModelConfig, state: State, batchSizes: reado
     version: facts?.version ?? "",
     classes: facts?.classes ?? 0,
     ...(facts && config.labels ? { labels: config.labels } : {}),
-    input: {
-      resolution: config.resolution,
-      valueRange: rangeOf(config),
-      channels: CHANNELS,
-      dtypes: ["uint8", "float32"],
-      resizes: config.resize !== "none",
-    },
+    input: { ...pictureOf(config), channels: CHANNELS, dtypes: ["uint8", "float32"] },
     maxBatch: Math.max(...sizes),
     state: state.at,
     ...(state.at === "loading" ? { progress: round(state.progress) } : {}),
@@ -199,17 +193,9 @@ function cardOf(id: string, config: ModelConfig, state: State, batchSizes: reado
   };
 }
 
-/** What 0 and 255 become; over all channels where each is scaled in its own way. */
-function rangeOf(config: ModelConfig): [number, number] {
-  if (config.valueRange) return config.valueRange;
-  const { mean, std } = config as { mean: readonly number[]; std: readonly number[] };
-  const ends = (pixel: 0 | 1) => mean.map((each, i) => (pixel - each) / std[i]!);
-  return [Math.min(...ends(0)), Math.max(...ends(1))];
-}
-
 function checkLabels(config: ModelConfig, facts: Facts): void {
   if (config.labels && config.labels.length !== facts.classes)
-    throw new Error(`labels: ${config.labels.length} are given, ${config.path} has ${facts.classes} classes`);
+    throw new Error(`labels: ${config.labels.length} are given, the weights have ${facts.classes} classes`);
 }
 
 /** A guess from the pace so far; before anything is known, a second. */

@@ -20,6 +20,6 @@ export { type NpyArray, type NpyData, readNpy } from "./npy.ts";
 export { ArrayFileError, type NpyDtype } from "./npy-header.ts";
 export { namesInNpz, type ReadNpzOptions, readNpz, readNpzMember } from "./npz-read.ts";
 export { writeNpz } from "./npz-write.ts";
-export { type TeacherRules, teacherFilesVersion, teacherVersion, weightsSha256 } from "./version.ts";
+export { type TeacherRules, teacherVersion, teacherVersionOf, weightsSha256 } from "./version.ts";
 export { vit } from "./vit.ts";
 export { type ViTConfig, type ViTVariant, vitVariant } from "./vit-config.ts";

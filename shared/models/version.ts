@@ -27,13 +27,13 @@ export function teacherVersion(weights: Weights, rules: TeacherRules): string {
 }
 
 /**
- * The version of a teacher whose files hold its whole computation, not only weights: SHA-256 over `["files","<their
- * digest>"]`, a line feed, and the rules as in `teacherVersion`.
+ * The version of a teacher that is not known by its weights alone: SHA-256 over the JSON `["<kind>","<digest>"]`, a
+ * line feed, and the rules as in `teacherVersion`.
+ *
+ * @param kind what the digest is of: `files` that hold a whole computation, or the `members` of an ensemble
  */
-export function teacherFilesVersion(filesSha256: string, rules: TeacherRules): string {
-  return digestOf(
-    withRules(createHash("sha256").update(`${JSON.stringify(["files", filesSha256])}\n`), rules),
-  );
+export function teacherVersionOf(kind: "files" | "members", sha256: string, rules: TeacherRules): string {
+  return digestOf(withRules(createHash("sha256").update(`${JSON.stringify([kind, sha256])}\n`), rules));
 }
 
 function withRules(hash: Hash, { preprocessing, output, compute }: TeacherRules): Hash {

@@ -13,11 +13,7 @@ export interface Facts {
 /** A loaded network, whatever format it came in. It lives in a thread of its own, so that it may block. */
 export interface Network {
   readonly facts: Facts;
-  /** Gets ready for passes of that many images. */
-  prepare(size: number): void;
-  /** Frees what only other sizes need. */
-  keep(sizes: readonly number[]): void;
-  /** Logits [pass.size, K], of the rows that only fill the batch too. */
+  /** Logits [pass.size, K] of a pass of any size (of `batchSizes`), of the rows that only fill the batch too. */
   compute(pass: Pass): Float32Array | Promise<Float32Array>;
 }
 

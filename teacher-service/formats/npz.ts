@@ -20,8 +20,6 @@ export async function openNpz(model: NpzConfig): Promise<Network> {
   const { facts, forward } = await capture(model, engine);
   return {
     facts,
-    prepare() {},
-    keep() {},
     compute: (pass) => forward.run(gather(pass, model)),
   };
 }

@@ -1,4 +1,4 @@
-import { teacherFilesVersion } from "@funmatch/models";
+import { teacherVersionOf } from "@funmatch/models";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import type { Pass } from "../batch.ts";
 import type { OnnxConfig } from "../model-config.ts";
@@ -46,7 +46,7 @@ export async function openOnnx(model: OnnxConfig, threads: number): Promise<Netw
   const classes = (await run(new Float32Array(first * pixels), first)).dims[1]!;
   return {
     facts: {
-      version: teacherFilesVersion(file.sha256, rulesOf(model, preprocessing, output.name)),
+      version: teacherVersionOf("files", file.sha256, rulesOf(model, preprocessing, output.name)),
       classes,
       parameters: file.parameters,
       runtime: {
@@ -60,8 +60,6 @@ export async function openOnnx(model: OnnxConfig, threads: number): Promise<Netw
       },
       ...(batch !== undefined && { batchSizes: [batch] }),
     },
-    prepare() {},
-    keep() {},
     async compute(pass: Pass) {
       const found = await run(layOut(pass, preprocessing), pass.size);
       return asLogits(found.data as Float32Array, model.outputs);

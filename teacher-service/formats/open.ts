@@ -1,16 +1,30 @@
-import type { ModelConfig } from "../model-config.ts";
-import type { Network } from "./network.ts";
+import { type ModelConfig, membersOf, type NetworkConfig } from "../model-config.ts";
+import { openEnsemble } from "./ensemble.ts";
+import { ModelFileError, type Network } from "./network.ts";
 import { openNpz } from "./npz.ts";
 import { openOnnx } from "./onnx.ts";
 import { openTensorflow } from "./savedmodel.ts";
 
 /**
- * Loads the network that a model's config names.
+ * Loads the network, or networks, that a model's config names.
  *
  * @param threads inside one operation; TensorFlow takes its own from the environment
- * @throws ModelFileError or ArrayFileError when the file is not what the config says
+ * @throws ModelFileError or ArrayFileError when a file is not what the config says
  */
-export function openNetwork(model: ModelConfig, threads: number): Promise<Network> {
+export async function openNetwork(model: ModelConfig, threads: number): Promise<Network> {
+  if (model.format !== "ensemble") return openOne(model, threads);
+  const members = new Map<string, Network>();
+  for (const [name, member] of Object.entries(model.members)) {
+    try {
+      members.set(name, await openOne(member, threads));
+    } catch (error) {
+      throw new ModelFileError(`member ${name}: ${(error as Error).message}`);
+    }
+  }
+  return openEnsemble(model, members);
+}
+
+function openOne(model: NetworkConfig, threads: number): Promise<Network> {
   switch (model.format) {
     case "npz":
       return openNpz(model);
@@ -23,5 +37,5 @@ export function openNetwork(model: ModelConfig, threads: number): Promise<Networ
 
 /** Whether a model is computed by TensorFlow, or by a runtime of its own. */
 export function needsTensorflow(model: ModelConfig): boolean {
-  return model.format !== "onnx";
+  return membersOf(model).some(({ format }) => format !== "onnx");
 }

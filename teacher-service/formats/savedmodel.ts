@@ -1,5 +1,5 @@
 import { loadEngine, type OpenedGraph, openSavedModel } from "@funmatch/engine";
-import { teacherFilesVersion } from "@funmatch/models";
+import { teacherVersionOf } from "@funmatch/models";
 import type { SavedModelConfig } from "../model-config.ts";
 import { asLogits } from "../output-rule.ts";
 import { layOut, preprocessingOf } from "../preprocess.ts";
@@ -37,7 +37,11 @@ export async function openTensorflow(model: SavedModelConfig): Promise<Network> 
   const { classes } = run(new Float32Array(first * resolution * resolution * 3), first);
   return {
     facts: {
-      version: teacherFilesVersion(file.sha256, rulesOf(model, preprocessing, `${signature}/${outputName}`)),
+      version: teacherVersionOf(
+        "files",
+        file.sha256,
+        rulesOf(model, preprocessing, `${signature}/${outputName}`),
+      ),
       classes,
       parameters: file.parameters,
       runtime: {
@@ -48,8 +52,6 @@ export async function openTensorflow(model: SavedModelConfig): Promise<Network> 
       },
       ...(batch !== undefined && { batchSizes: [batch] }),
     },
-    prepare() {},
-    keep() {},
     compute: (pass) => asLogits(run(layOut(pass, preprocessing), pass.size).values, model.outputs),
   };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openSecrets, readTeacherConfig } from "../../teacher-service/config.ts";
+import { membersOf } from "../../teacher-service/model-config.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "funmatch-teacher-config-"));
 const MODEL =
@@ -20,7 +21,7 @@ describe("the teacher's config", () => {
   test("needs only a model; paths are relative to the file", () => {
     const config = read(MODEL);
     expect(config.listen).toEqual({ host: "127.0.0.1", port: 8500 });
-    expect(config.models.prof!.path).toBe(join(directory, "weights/teacher.npz"));
+    expect(config.models.prof).toMatchObject({ path: join(directory, "weights/teacher.npz") });
     expect(config.limits.maxBodyBytes).toBe(64 * 2 ** 20);
     expect(config.batchSizes).toEqual([1, 8, 16, 32, 64, 128]);
   });
@@ -37,7 +38,8 @@ describe("the teacher's config", () => {
   });
 
   test("resize is a rule, or yes or no", () => {
-    const rule = (text: string) => read(MODEL.replace("npz,", `npz, resize: ${text},`)).models.prof!.resize;
+    const rule = (text: string) =>
+      membersOf(read(MODEL.replace("npz,", `npz, resize: ${text},`)).models.prof!)[0]!.resize;
     expect(["true", "false", "antialias"].map(rule)).toEqual(["bilinear", "none", "antialias"]);
   });
 
@@ -52,7 +54,7 @@ describe("the teacher's config", () => {
       'unknown key "models.prof.valuerange": did you mean "valueRange"?',
     ],
     [MODEL.replace("[-1, 1]", "[1, -1]"), "models.prof.valueRange: the first number must be the smaller one"],
-    [MODEL.replace("npz,", "torch,"), "format: expected one of npz, onnx, savedmodel"],
+    [MODEL.replace("npz,", "torch,"), "format: expected one of npz, onnx, savedmodel, ensemble"],
     [ONNX.replace("valueRange", "mean"), "models.prof.mean"],
     [
       ONNX.replace(", valueRange: [-1, 1]", ""),

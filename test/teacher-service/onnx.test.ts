@@ -34,7 +34,6 @@ function open(path: string, o: object = {}) {
 async function logits(path: string, o: object = {}, size = 4): Promise<number[]> {
   const network = await open(path, o);
   const content = { dtype: "uint8" as const, shape: [3, SIDE, SIDE, 3] as const, data: images };
-  network.prepare(size);
   const found = await network.compute({
     size,
     input: "uint8",
