@@ -68,12 +68,15 @@ const savedmodel = z
   })
   .refine(scaledOneWay, ONE_WAY);
 
-const networks = [npz, onnx, savedmodel] as const;
+/** GraphModel or LayersModel: the directory of a model.json. */
+const tfjs = z.strictObject({ format: z.literal("tfjs"), ...foreign }).refine(scaledOneWay, ONE_WAY);
+
+const networks = [npz, onnx, savedmodel, tfjs] as const;
 const oneOf = (formats: string) => ({
   error: (issue: { code: string }) =>
     issue.code === "invalid_union" ? `format: expected one of ${formats}` : undefined,
 });
-const FORMATS = "npz, onnx, savedmodel";
+const FORMATS = "npz, onnx, savedmodel, tfjs";
 const networkSchema = z.discriminatedUnion("format", networks, oneOf(FORMATS));
 
 /** Several networks that answer as one. */
@@ -108,6 +111,7 @@ export type NpzConfig = Extract<NetworkConfig, { format: "npz" }>;
 /** A network that was made elsewhere. */
 export type ForeignConfig = Exclude<NetworkConfig, NpzConfig>;
 export type SavedModelConfig = Extract<NetworkConfig, { format: "savedmodel" }>;
+export type TfjsConfig = Extract<NetworkConfig, { format: "tfjs" }>;
 export type OnnxConfig = Extract<NetworkConfig, { format: "onnx" }>;
 export type EnsembleConfig = Omit<z.output<typeof ensemble>, "labels" | "members"> & {
   members: Record<string, NetworkConfig>;

@@ -4,6 +4,7 @@ import { ModelFileError, type Network } from "./network.ts";
 import { openNpz } from "./npz.ts";
 import { openOnnx } from "./onnx.ts";
 import { openTensorflow } from "./savedmodel.ts";
+import { openTfjs } from "./tfjs.ts";
 
 /**
  * Loads the network, or networks, that a model's config names.
@@ -32,6 +33,8 @@ function openOne(model: NetworkConfig, threads: number): Promise<Network> {
       return openOnnx(model, threads);
     case "savedmodel":
       return openTensorflow(model);
+    case "tfjs":
+      return openTfjs(model);
   }
 }
 
