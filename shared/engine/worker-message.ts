@@ -10,6 +10,11 @@ export interface WorkerStart {
   engine: boolean;
 }
 
+/** Asks the thread to end itself. */
+export interface WorkerStop {
+  stop: true;
+}
+
 export interface WorkerCall {
   id: number;
   method: string;

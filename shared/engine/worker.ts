@@ -5,6 +5,7 @@ import {
   type WorkerAnswer,
   type WorkerCall,
   type WorkerStart,
+  type WorkerStop,
 } from "./worker-message.ts";
 
 type Method<Api, M extends keyof Api> = Api[M] extends (payload: infer P) => infer R
@@ -27,6 +28,9 @@ export interface EngineWorker<Api> {
   /** Resolves when the thread has ended, with the reason: `terminate`, or a crash. */
   readonly ended: Promise<Error>;
 }
+
+/** How long a thread that shall end may be busy with JavaScript, or with one native call. */
+const PATIENCE_MS = 60_000;
 
 interface Waiting {
   resolve(result: unknown): void;
@@ -51,6 +55,7 @@ export async function spawnEngineWorker<Api>(
   const worker = new Worker(new URL("./worker-entry.ts", import.meta.url), { workerData: start });
   const waiting = new Map<number, Waiting>();
   const ended = Promise.withResolvers<Error>();
+  const gone = Promise.withResolvers<void>();
   let reason: Error | undefined;
   const end = (error: Error): void => {
     reason ??= error;
@@ -70,6 +75,7 @@ export async function spawnEngineWorker<Api>(
     else call?.resolve(answer.result);
   });
   worker.on("error", (error) => end(error instanceof Error ? error : new Error(String(error))));
+  worker.on("exit", () => gone.resolve());
   worker.on("exit", (code) => end(new Error(`the engine worker has ended (exit code ${code})`)));
   let lastId = STARTED;
   try {
@@ -88,7 +94,12 @@ export async function spawnEngineWorker<Api>(
     },
     async terminate() {
       end(new Error("the engine worker was terminated"));
-      await worker.terminate();
+      // A thread that is stopped from outside within a native call ends the process, with ONNX Runtime at least:
+      // the library cannot hand its results back. So it is asked first.
+      worker.postMessage({ stop: true } satisfies WorkerStop);
+      const timer = setTimeout(() => void worker.terminate(), PATIENCE_MS);
+      await gone.promise;
+      clearTimeout(timer);
     },
     ended: ended.promise,
   };
