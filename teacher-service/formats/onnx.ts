@@ -90,6 +90,8 @@ async function createSession(
     executionMode: "sequential",
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
+    // Waiting threads sleep: spinning would take the cores from the sockets and from other models.
+    extra: { session: { intra_op: { allow_spinning: "0" } } },
   };
   try {
     if (file.hasExternalData) return await ort.InferenceSession.create(path, options);

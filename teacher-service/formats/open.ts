@@ -4,7 +4,6 @@ import { ModelFileError, type Network } from "./network.ts";
 import { openNpz } from "./npz.ts";
 import { openOnnx } from "./onnx.ts";
 import { openTensorflow } from "./savedmodel.ts";
-import { openTfjs } from "./tfjs.ts";
 
 /**
  * Loads the network, or networks, that a model's config names.
@@ -25,7 +24,7 @@ export async function openNetwork(model: ModelConfig, threads: number): Promise<
   return openEnsemble(model, members);
 }
 
-function openOne(model: NetworkConfig, threads: number): Promise<Network> {
+async function openOne(model: NetworkConfig, threads: number): Promise<Network> {
   switch (model.format) {
     case "npz":
       return openNpz(model);
@@ -34,7 +33,8 @@ function openOne(model: NetworkConfig, threads: number): Promise<Network> {
     case "savedmodel":
       return openTensorflow(model);
     case "tfjs":
-      return openTfjs(model);
+      // tfjs's layers and converter take a moment to load, and most models are none of theirs.
+      return (await import("./tfjs.ts")).openTfjs(model);
   }
 }
 
