@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { resolvePath, UserError } from "@funmatch/config";
+import { resolvePath } from "@funmatch/config";
 import { z } from "zod";
+import { readLabels } from "./labels.ts";
 
 const three = z.tuple([z.number(), z.number(), z.number()]);
 
@@ -143,25 +143,4 @@ export function resolveModel(model: z.output<typeof modelSchema>, configPath: st
   const { members, labels: written, ...rest } = model;
   const named = Object.entries(members).map(([name, member]) => [name, network(member)]);
   return { ...rest, members: Object.fromEntries(named), ...labels(written) };
-}
-
-function readLabels(path: string): string[] {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new UserError(`cannot read the labels ${path}: ${(error as NodeJS.ErrnoException).code}`);
-  }
-  if (!text.trimStart().startsWith("[")) return text.split(/\r?\n/).filter((line) => line.trim() !== "");
-  const parsed = z.array(z.string().min(1)).min(1).safeParse(jsonOf(text));
-  if (!parsed.success) throw new UserError(`${path}: expected a JSON list of names, or one name a line`);
-  return parsed.data;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,9 +1,9 @@
 import { CaptureError } from "./capture-error.ts";
 import { type Constant, constantOf, difference } from "./constant.ts";
-import { sizeOf } from "./graph.ts";
 import { type InferMemo, inferOutputs, type Operand } from "./infer.ts";
 import { DT, type Native, type NativeAttr, type TensorHandle, type TensorInfo } from "./native.ts";
 import { readingOperation } from "./reading-operation.ts";
+import { isShapeWork } from "./shape-work.ts";
 
 export interface RecordedOp {
   name: string;
@@ -38,35 +38,6 @@ const FIRST_SYMBOL = 2 ** 30;
 
 /** Operations whose results' shapes depend on values: a graph has one shape for each tensor. */
 const VALUE_SHAPED = new Set(["Where", "UniqueV2", "NonMaxSuppressionV3", "NonMaxSuppressionV5"]);
-
-/** Work on shapes that a network does as it runs. Where the operands are known, so is the result. */
-const SHAPE_WORK = new Set(
-  [
-    "Add",
-    "AddV2",
-    "Cast",
-    "ConcatV2",
-    "ExpandDims",
-    "FloorDiv",
-    "GatherV2",
-    "Maximum",
-    "Minimum",
-    "Mul",
-  ].concat(["Pack", "Prod", "Range", "Reshape", "Slice", "Squeeze", "StridedSlice", "Sub"]),
-);
-const LONGEST_SHAPE = 64;
-
-function isShapeWork(op: string, operands: Operand[]): boolean {
-  return (
-    SHAPE_WORK.has(op) &&
-    operands.every(
-      (operand) =>
-        "constant" in operand &&
-        operand.constant.dtype === DT.int32 &&
-        sizeOf(operand.constant.shape) <= LONGEST_SHAPE,
-    )
-  );
-}
 
 /**
  * A binding that writes down the operations it is asked for instead of computing them: its tensors have a type and no
