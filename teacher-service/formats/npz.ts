@@ -1,4 +1,4 @@
-import { captureForward, type Forward, loadEngine } from "@funmatch/engine";
+import { captureAnyBatch, type Forward, loadEngine } from "@funmatch/engine";
 import {
   inferenceOf,
   type LoadedNetwork,
@@ -32,7 +32,7 @@ async function capture(
   const { resolution, resize } = model;
   const loaded = await loadNetwork(model.path, resolution);
   const { parameters, logits } = inferenceOf(loaded);
-  const forward = captureForward({
+  const forward = captureAnyBatch({
     image: [resolution, resolution, CHANNELS],
     parameters,
     fn: (images, p) => logits(p, valueRange(images as tf.Tensor4D, model.valueRange)),

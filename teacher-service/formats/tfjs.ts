@@ -1,4 +1,4 @@
-import { captureForward, type Forward, loadEngine } from "@funmatch/engine";
+import { captureAnyBatch, type Forward, loadEngine } from "@funmatch/engine";
 import { teacherVersionOf } from "@funmatch/models";
 import { loadGraphModel } from "@tensorflow/tfjs-converter";
 import type * as tf from "@tensorflow/tfjs-core";
@@ -72,7 +72,7 @@ export async function openTfjs(model: TfjsConfig): Promise<Network> {
 
 function capture(network: TfjsModel, path: string, input: string, image: number[], output: string): Forward {
   try {
-    return captureForward({
+    return captureAnyBatch({
       image,
       parameters: {},
       fn: (images) => {

@@ -30,7 +30,7 @@ const TRACED = [2, 3] as const;
  *   with tensors that have no values, and refused where it does more with the number of images than shape tensors
  * @throws CaptureError as `captureStep` does
  */
-export function captureForward({
+export function captureAnyBatch({
   image,
   parameters: initialParameters,
   fn,

@@ -1,4 +1,4 @@
-import { CaptureError, captureForward, captureStep, loadEngine } from "@funmatch/engine";
+import { CaptureError, captureAnyBatch, captureStep, loadEngine } from "@funmatch/engine";
 import {
   bit,
   bitShapes,
@@ -60,7 +60,7 @@ describe("one graph for any number of images", () => {
       const parameters = weightsOf(shapes);
       const logits = (images: tf.Tensor, p: Tensors) =>
         network(p, valueRange(images as tf.Tensor4D, [-1, 1]));
-      const forward = captureForward({ image: IMAGE, parameters, fn: logits });
+      const forward = captureAnyBatch({ image: IMAGE, parameters, fn: logits });
       for (const count of [1, 2, 7]) {
         const images = bytes(count);
         const one = captureStep({
@@ -87,7 +87,7 @@ type Tensors = Record<string, tf.Tensor>;
 
 describe("refused", () => {
   const capture = (fn: (images: tf.Tensor) => tf.Tensor) =>
-    captureForward({ image: [2, 2, 3], parameters: {}, fn });
+    captureAnyBatch({ image: [2, 2, 3], parameters: {}, fn });
 
   test.each<[string, (images: tf.Tensor) => tf.Tensor, string]>([
     [
