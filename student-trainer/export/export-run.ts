@@ -59,7 +59,7 @@ export async function exportRun(
     [place("saved_model"), "SavedModel: uint8 images → logits, probabilities"],
     [place("tfjs"), "tfjs graph model, the same with int32 images"],
   ];
-  if (model.kind === "bit") {
+  if (model.kind !== "module") {
     await writeFile(place("teacher.yaml"), teacherYaml(resolution, labels));
     files.push([place("teacher.yaml"), "for funmatch-teacher serve"]);
   }
