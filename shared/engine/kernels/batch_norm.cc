@@ -22,8 +22,9 @@ using tensorflow::TensorShape;
 using tensorflow::errors::InvalidArgument;
 using tensorflow::shape_inference::InferenceContext;
 
-// Elements of a piece: 128 KB of float.
+// Of a piece: elements, 128 KB of float; and positions, whose sum in float should not lose digits.
 constexpr int64_t kPieceElements = 32768;
+constexpr int64_t kPiecePositions = 256;
 
 struct Sizes {
   int64_t positions;
@@ -31,7 +32,10 @@ struct Sizes {
   explicit Sizes(const Tensor& x)
       : positions(x.NumElements() == 0 ? 0 : x.NumElements() / x.dim_size(x.dims() - 1)),
         channels(x.dim_size(x.dims() - 1)) {}
-  Pieces pieces() const { return {positions, std::max<int64_t>(1, kPieceElements / std::max<int64_t>(1, channels))}; }
+  Pieces pieces() const {
+    const int64_t fit = kPieceElements / std::max<int64_t>(1, channels);
+    return {positions, std::clamp<int64_t>(fit, 1, kPiecePositions)};
+  }
 };
 
 // Two sums for each channel over all positions, [2, C]: add(begin, end, first, second) adds those of a piece.
