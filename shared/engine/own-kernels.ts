@@ -50,6 +50,18 @@ const FAMILIES: Record<string, Record<string, OwnKernel>> = {
       outputs: 3,
     },
   },
+  layer_norm: {
+    FunmatchLayerNorm: { inputs: ["x", "scale", "bias"], attributes: { epsilon: "float" }, outputs: 3 },
+    FunmatchLayerNormGrad: {
+      inputs: ["dy", "x", "scale", "mean", "inverse"],
+      attributes: {},
+      outputs: 3,
+    },
+  },
+  gelu: {
+    FunmatchGelu: { inputs: ["x"], attributes: {}, outputs: 1 },
+    FunmatchGeluGrad: { inputs: ["dy", "x"], attributes: {}, outputs: 1 },
+  },
   adam: {
     FunmatchSumOfSquares: { inputs: ["x"], attributes: {}, outputs: 1 },
     FunmatchAdam: {
