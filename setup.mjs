@@ -102,10 +102,11 @@ function linkNode(brought) {
 
 async function installEngine() {
   const engine = await import("./shared/engine/install/installed.ts");
-  if (engine.installedEngine() !== undefined) return;
+  const place = engine.installedEngine();
+  if (place !== undefined && engine.hasKernels(place)) return;
   const { installEngine: install } = await import("./shared/engine/install/install.ts");
   try {
-    await install();
+    await install({ cuda: place?.variant === "cuda" });
   } catch (error) {
     if (error.name !== "EngineError") throw error;
     fail(error.message);

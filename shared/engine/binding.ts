@@ -7,6 +7,8 @@ import { type EnginePlace, enginePlace } from "./cache.ts";
 import { EngineError } from "./engine-error.ts";
 import { installedEngine } from "./install/installed.ts";
 import type { Variant } from "./install/pins.ts";
+import { type KernelLibrary, loadKernels } from "./kernel-library.ts";
+import { registerKernels } from "./own-kernels.ts";
 
 export interface EngineInfo {
   tensorflow: string;
@@ -14,6 +16,8 @@ export interface EngineInfo {
   node: string;
   variant: Variant;
   device: "cpu" | "gpu";
+  /** The families of our own operations, or why there are none or not all. */
+  kernels: string;
   /** The directory of the compiled binding. */
   path: string;
 }
@@ -46,7 +50,7 @@ async function load(): Promise<EngineInfo> {
     throw new EngineError(`the engine is not installed in ${where}: run \`npx funmatch engine install\``);
   }
   restoreUtil();
-  const binding = requireBinding(place);
+  const [, library, binding] = requireModules(place);
   const { NodeJSKernelBackend } =
     require("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend") as typeof import("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js");
   tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, "tfjs-node"), 3);
@@ -61,19 +65,24 @@ async function load(): Promise<EngineInfo> {
         "or set FUNMATCH_DEVICE=cpu to compute on the CPU",
     );
   }
+  const own = loadKernels(place, library);
+  registerKernels(own.families);
   return {
     tensorflow: binding.TF_Version,
     tfjs: tf.version_core,
     node: process.versions.node,
     variant: place.variant,
     device: gpu ? "gpu" : "cpu",
+    kernels: [...own.families, ...(own.missing === undefined ? [] : [`(${own.missing})`])].join(" "),
     path: place.engine,
   };
 }
 
-function requireBinding(place: EnginePlace): TFJSBinding {
+function requireModules(place: EnginePlace): [unknown, KernelLibrary, TFJSBinding] {
   try {
-    return place.modules.map((module) => require(join(place.engine, module.file))).at(-1) as TFJSBinding;
+    return place.modules.map((module) => require(join(place.engine, module.file))) as ReturnType<
+      typeof requireModules
+    >;
   } catch (error) {
     throw new EngineError(
       `the engine in ${place.engine} does not load (${(error as Error).message}): ` +

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { cpuFlags } from "./cpu-flags.ts";
 import { EngineError } from "./engine-error.ts";
 import { TENSORFLOW, type Variant, type Wheel, wheelsFor } from "./install/pins.ts";
 import { sourceOf } from "./install/sources.ts";
@@ -16,13 +17,26 @@ export interface NativeModule {
   links: boolean;
 }
 
+/** Our own TensorFlow operations: one library for each source, compiled for the very CPU that it runs on. */
+export interface KernelPlace {
+  /** `kernels/*.cc`, each a family of operations. */
+  sources: string[];
+  /** What they may include from beside them. */
+  headers: string[];
+  flags: string[];
+  key: string;
+  directory: string;
+}
+
 /**
  * Where the engine of this machine lives, and what it is made of:
  *
  *     <cache>/tensorflow/<name>/tensorflow/   the wheel's two libraries and its headers (1.1 GB), shared by builds
  *     <cache>/engine/<key>/                   the modules compiled against them, and stamp.json
+ *     <cache>/kernels/<key>/                  our own operations, and stamp.json
  *
- * The key holds everything that goes into the modules, so another version of this project makes another engine.
+ * The keys hold everything that goes into what they name, so another version of this project makes another engine;
+ * that of the operations holds the CPU's instruction sets too.
  */
 export interface EnginePlace {
   variant: Variant;
@@ -37,6 +51,8 @@ export interface EnginePlace {
   tensorflow: string;
   include: string;
   engine: string;
+  /** Absent for CUDA: the operations are for the CPU. */
+  kernels?: KernelPlace;
 }
 
 const require = createRequire(import.meta.url);
@@ -66,7 +82,20 @@ export function enginePlace(variant: Variant): EnginePlace {
   const key = `${TENSORFLOW}-${platform}-${variant}-${hash([...flags, ...contents]).slice(0, 12)}`;
   const include = join(tensorflow, "tensorflow", "include");
   const engine = join(cache, "engine", key);
-  return { variant, platform, wheels, modules, flags, key, cache, tensorflow, include, engine };
+  const place = { variant, platform, wheels, modules, flags, key, cache, tensorflow, include, engine };
+  return variant === "cuda" ? place : { ...place, kernels: kernelPlace(cache, platform, name) };
+}
+
+function kernelPlace(cache: string, platform: string, tensorflowName: string): KernelPlace {
+  const folder = join(import.meta.dirname, "kernels");
+  const files = readdirSync(folder).sort();
+  const [sources, headers] = [".cc", ".h"].map((end) =>
+    files.filter((file) => file.endsWith(end)).map((file) => join(folder, file)),
+  ) as [string[], string[]];
+  const flags = kernelFlags(tensorflowName);
+  const contents = [...sources, ...headers].flatMap((file) => [basename(file), sourceOf(file)]);
+  const key = `${TENSORFLOW}-${platform}-${hash([...flags, cpuFlags().join(" "), ...contents]).slice(0, 12)}`;
+  return { sources, headers, flags, key, directory: join(cache, "kernels", key) };
 }
 
 /** The libraries that are unpacked and linked, by the platform's name for them. */
@@ -75,7 +104,10 @@ export function libraryNames(os: string = process.platform): string[] {
   return ["libtensorflow_cc", "libtensorflow_framework"].map((name) => name + suffix);
 }
 
-/** tfjs-node's binding with our log level; and before it a module that loads TensorFlow quietly. */
+/**
+ * tfjs-node's binding with our log level; before it a module that loads TensorFlow quietly, and one that loads our
+ * own operations into it.
+ */
 function nativeModules(): NativeModule[] {
   const own = (file: string) => join(import.meta.dirname, "native", file);
   const folder = join(dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json")), "binding");
@@ -83,6 +115,7 @@ function nativeModules(): NativeModule[] {
   const inputs = [...tfjs.map((file) => join(folder, file)), own("log_level.cc")];
   return [
     { file: "quiet_load.node", inputs: [own("quiet_load.cc")], links: false },
+    { file: "kernel_library.node", inputs: [own("kernel_library.cc")], links: true },
     { file: "tfjs_binding.node", inputs, links: true },
   ];
 }
@@ -94,6 +127,18 @@ function compileFlags(os: string, tensorflowName: string): string[] {
   return os === "darwin"
     ? [...shared, "-undefined", "dynamic_lookup", `-Wl,-rpath,@loader_path/${libraries}`]
     : [...shared, `-Wl,-rpath,$ORIGIN/${libraries}`];
+}
+
+/**
+ * As the binding's, but for this CPU and with sums that may be reordered. Not -ffast-math: g++ would link code into
+ * the library that makes the thread that loads it, JavaScript's, treat subnormal numbers as zero.
+ */
+function kernelFlags(tensorflowName: string): string[] {
+  const cpu = process.arch === "x64" ? ["-march=native", "-mno-avx512fp16"] : ["-mcpu=native"];
+  const sums = ["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno"];
+  // The last two as TensorFlow itself was compiled: they change the layout of what it hands to an operation.
+  const same = ["-DNDEBUG", "-DEIGEN_MAX_ALIGN_BYTES=64"];
+  return [...compileFlags(process.platform, tensorflowName), "-O3", ...cpu, ...sums, ...same, "-w"];
 }
 
 function hash(parts: (string | Uint8Array)[]): string {

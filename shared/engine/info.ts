@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { loadEngine } from "./binding.ts";
 import { cacheDirectory } from "./cache.ts";
+import { cpuFlags } from "./cpu-flags.ts";
 import { command } from "./install/command.ts";
 
 /**
@@ -17,6 +17,7 @@ export async function engineInfo(): Promise<Record<string, string>> {
     device: engine.device === "gpu" ? await gpus() : "CPU",
     cpu: `${cpus()[0]?.model.trim() ?? "unknown"}, ${availableParallelism()} threads`,
     features: (await cpuFeatures()).join(" ") || "unknown",
+    kernels: engine.kernels,
     cache: cacheDirectory(),
     engine: engine.path,
   };
@@ -37,8 +38,7 @@ async function systemFlags(): Promise<string[]> {
       .filter((name) => listed.includes(`${name}: 1`))
       .map((name) => names[name] as string);
   }
-  const line = /^(flags|Features)\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"));
-  return line?.[2]?.split(" ") ?? [];
+  return cpuFlags();
 }
 
 async function gpus(): Promise<string> {

@@ -10,6 +10,7 @@ export {
 } from "./bit-config.ts";
 export { initBit } from "./bit-init.ts";
 export { loadBitWeights } from "./bit-weights.ts";
+export { type Fused, fused } from "./fused.ts";
 export { type Inference, inferenceOf } from "./inference.ts";
 export { type LoadedNetwork, loadNetwork } from "./load-network.ts";
 export { mobileNetV3 } from "./mobilenetv3.ts";

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   utimesSync,
   writeFileSync,
@@ -30,14 +31,20 @@ afterEach(() => rmSync(directory, { recursive: true }));
 describe("funmatch engine install", () => {
   test("fetches, unpacks what is needed, compiles, and leaves nothing else behind", async () => {
     expect(await install()).toMatchObject({ status: 0 });
-    expect(calls()).toEqual(["download", "compile", "compile"]);
+    expect(calls()).toEqual(["download", ...MODULES, ...KERNELS]);
     expect(files("tensorflow")).toEqual([
       "stamp.json",
       "tensorflow/include/tensorflow/c/c_api.h",
       ...libraryNames().map((name) => `tensorflow/${name}`),
     ]);
-    expect(files("engine")).toEqual(["quiet_load.node", "stamp.json", "tfjs_binding.node"]);
-    expect(readdirSync(cache).sort()).toEqual(["engine", "tensorflow"]);
+    expect(files("engine")).toEqual([
+      "kernel_library.node",
+      "quiet_load.node",
+      "stamp.json",
+      "tfjs_binding.node",
+    ]);
+    expect(files("kernels")).toEqual([...libraries(), "stamp.json"].sort());
+    expect(readdirSync(cache).sort()).toEqual(["engine", "kernels", "tensorflow"]);
   });
 
   test("gives each thread its own of tfjs-node's set of names, which has no lock", async () => {
@@ -51,13 +58,13 @@ describe("funmatch engine install", () => {
     await install();
     const { status, stderr } = await install();
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(calls()).toHaveLength(3);
+    expect(calls()).toHaveLength(1 + MODULES.length + KERNELS.length);
   });
 
   test("twice at once: one works, the other waits and finds it done", async () => {
     const both = await Promise.all([install(), install()]);
     expect(both.map((one) => one.status)).toEqual([0, 0]);
-    expect(calls()).toEqual(["download", "compile", "compile"]);
+    expect(calls()).toEqual(["download", ...MODULES, ...KERNELS]);
     expect(both.map((one) => one.stderr).join("")).toContain("wait for another installation");
   });
 
@@ -70,7 +77,39 @@ describe("funmatch engine install", () => {
     const engine = join(cache, "engine");
     damage(join(engine, readdirSync(engine)[0] as string));
     expect(await install()).toMatchObject({ status: 0 });
-    expect(calls()).toEqual(["download", "compile", "compile", "compile", "compile"]);
+    expect(calls()).toEqual(["download", ...MODULES, ...KERNELS, ...MODULES]);
+  });
+
+  test("compiles the fused operations again when one is cut short", async () => {
+    await install();
+    const kernels = join(cache, "kernels");
+    writeFileSync(join(kernels, readdirSync(kernels)[0] as string, libraries()[0] as string), "");
+    expect(await install()).toMatchObject({ status: 0 });
+    expect(calls()).toHaveLength(1 + MODULES.length + 2 * KERNELS.length);
+  });
+
+  test("does without a fused operation that does not compile, says so, and does not try again", async () => {
+    const compiler = join(tools.bin, "g++");
+    renameSync(compiler, join(directory, "works"));
+    script(
+      compiler,
+      `case "$*" in *.so) echo "x.cc:1: error: no such instruction" >&2; exit 1;; esac
+       exec ${join(directory, "works")} "$@"`,
+    );
+    const { status, stderr } = await install();
+    expect(status).toBe(0);
+    expect(stderr).toMatch(
+      /without some fused operations, so slower \(.*x\.cc:1: error: no such instruction/,
+    );
+    expect(files("kernels")).toEqual(["failed.txt", "stamp.json"]);
+    expect(await install()).toEqual({ status: 0, stdout: "", stderr: "" });
+  });
+
+  test("an engine without fused operations for this CPU is whole where there is no compiler", async () => {
+    await install();
+    rmSync(join(cache, "kernels"), { recursive: true });
+    rmSync(join(tools.bin, "g++"));
+    expect(await install()).toEqual({ status: 0, stdout: "", stderr: "" });
   });
 
   test("fetches again when a library is missing", async () => {
@@ -78,7 +117,7 @@ describe("funmatch engine install", () => {
     const tensorflow = join(cache, "tensorflow");
     rmSync(join(tensorflow, readdirSync(tensorflow)[0] as string, "tensorflow", libraryNames()[0] as string));
     expect(await install()).toMatchObject({ status: 0 });
-    expect(calls()).toEqual(["download", "compile", "compile", "download"]);
+    expect(calls()).toEqual(["download", ...MODULES, ...KERNELS, "download"]);
   });
 
   test("goes on where a killed installation left its lock and half of its files", async () => {
@@ -191,6 +230,19 @@ describe("the installed engine", () => {
   });
 });
 
+/** What g++ is called for. */
+const MODULES = ["quiet_load", "kernel_library", "tfjs_binding"].map((name) => `compile ${name}.node`);
+const KERNELS = libraries().map((name) => `compile ${name}`);
+
+/** The libraries of our own operations. */
+function libraries(): string[] {
+  const folder = join(import.meta.dirname, "..", "..", "shared", "engine", "kernels");
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".cc"))
+    .map((file) => file.replace(".cc", ".so"))
+    .sort();
+}
+
 interface Ended {
   status: number;
   stdout: string;
@@ -210,12 +262,15 @@ function funmatch(args: string[], env: NodeJS.ProcessEnv): Promise<Ended> {
   });
 }
 
+/** In their order, but that fused operations are compiled at once and end in any. */
 function calls(): string[] {
-  return readFileSync(tools.calls, "utf8").split("\n").filter(Boolean);
+  const lines = readFileSync(tools.calls, "utf8").split("\n").filter(Boolean);
+  const fused = lines.filter((line) => KERNELS.includes(line)).sort();
+  return lines.map((line) => (KERNELS.includes(line) ? (fused.shift() as string) : line));
 }
 
 /** Files below the one directory that `kind` holds. */
-function files(kind: "tensorflow" | "engine"): string[] {
+function files(kind: "tensorflow" | "engine" | "kernels"): string[] {
   const [only] = readdirSync(join(cache, kind));
   const folder = join(cache, kind, only as string);
   return (readdirSync(folder, { recursive: true }) as string[])

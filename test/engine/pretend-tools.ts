@@ -8,7 +8,7 @@ import { libraryNames } from "../../shared/engine/cache.ts";
 
 /**
  * A `python3` whose pip "downloads" a small wheel from the disk, and a `g++` that "compiles" a module which loads
- * and does nothing: so the installation can be watched, interrupted and doubled in a second. What they were called
+ * and does nothing, nor does its function `load`: so the installation can be watched, interrupted and doubled in a second. What they were called
  * for is in `calls`. The real tools make the real engine on every machine that runs the tests.
  */
 export interface PretendTools {
@@ -54,11 +54,11 @@ export async function pretendTools(
   script(
     join(bin, "g++"),
     `[ "$*" = --version ] && exit 0
-     echo compile >> ${calls}
      while [ $# -gt 0 ]; do
        case "$1" in *.cc) cat "$1" >> ${compiled};; -o) output=$2;; esac
        shift
      done
+     echo compile $(basename $output) >> ${calls}
      sleep 0.3
      cp ${module} $output`,
   );
@@ -77,7 +77,17 @@ function compileEmptyModule(directory: string): string {
   );
   const source = join(directory, "empty.c");
   const output = join(directory, "empty.node");
-  writeFileSync(source, "#include <node_api.h>\nNAPI_MODULE_INIT() { return exports; }\n");
+  writeFileSync(
+    source,
+    `#include <node_api.h>
+     static napi_value load(napi_env env, napi_callback_info info) { return NULL; }
+     NAPI_MODULE_INIT() {
+       napi_value function;
+       napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, NULL, &function);
+       napi_set_named_property(env, exports, "load", function);
+       return exports;
+     }`,
+  );
   const undefinedLater = process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : [];
   const include = `-I${join(dirname(headers), "include")}`;
   execFileSync("g++", ["-xc", "-shared", "-fPIC", ...undefinedLater, include, source, "-o", output]);

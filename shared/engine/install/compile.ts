@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { type EnginePlace, libraryNames } from "../cache.ts";
 import { EngineError } from "../engine-error.ts";
-import { command } from "./command.ts";
+import { command, type Finished } from "./command.ts";
 import { sourceOf } from "./sources.ts";
 
 const nodeHeaders = join(
@@ -11,10 +11,13 @@ const nodeHeaders = join(
   "include",
 );
 
+export async function hasCompiler(): Promise<boolean> {
+  return (await command("g++", ["--version"])).status === 0;
+}
+
 /** Throws, in one line, if there is no C++ compiler. */
 export async function requireCompiler(): Promise<void> {
-  const found = await command("g++", ["--version"]);
-  if (found.status === 0) return;
+  if (await hasCompiler()) return;
   throw new EngineError(
     "g++ was not found, and it compiles the binding to TensorFlow: install it " +
       "(Debian, Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install)",
@@ -23,11 +26,7 @@ export async function requireCompiler(): Promise<void> {
 
 /** Compiles the engine's modules against the unpacked libraries (about 10 s) into `directory`; returns their names. */
 export async function compileModules(place: EnginePlace, directory: string): Promise<string[]> {
-  const libraries = join(place.tensorflow, "tensorflow");
-  const link =
-    process.platform === "darwin"
-      ? libraryNames().map((name) => join(libraries, name))
-      : [`-L${libraries}`, ...libraryNames().map((name) => `-l:${name}`)];
+  const link = linkFlags(place);
   const folder = join(directory, "sources");
   mkdirSync(folder);
   for (const module of place.modules) {
@@ -48,13 +47,26 @@ export async function compileModules(place: EnginePlace, directory: string): Pro
       output,
     ]);
     if (done.status !== 0) {
-      const lines = done.stderr.split("\n");
-      const line = lines.find((text) => /error|undefined reference/.test(text)) ?? done.stderr;
-      throw new EngineError(`g++ could not compile ${module.file} (it needs C++17): ${line.trim()}`);
+      throw new EngineError(
+        `g++ could not compile ${module.file} (it needs C++17): ${firstError(done.stderr)}`,
+      );
     }
   }
   rmSync(folder, { recursive: true });
   return place.modules.map((module) => module.file);
+}
+
+export function linkFlags(place: EnginePlace): string[] {
+  const libraries = join(place.tensorflow, "tensorflow");
+  return process.platform === "darwin"
+    ? libraryNames().map((name) => join(libraries, name))
+    : [`-L${libraries}`, ...libraryNames().map((name) => `-l:${name}`)];
+}
+
+/** What a compiler's or linker's message is about. */
+export function firstError(stderr: string): string {
+  const line = stderr.split("\n").find((text) => /error|undefined reference/.test(text));
+  return (line ?? stderr).trim();
 }
 
 /** Loads the fresh modules in another process, so that a library that this system cannot run is found now. */
@@ -64,7 +76,11 @@ export async function tryModules(paths: string[]): Promise<void> {
     `for (const path of ${JSON.stringify(paths)}) require(path)`,
   ]);
   if (done.status === 0) return;
-  const lines = done.stderr.split("\n");
-  const line = lines.find((text) => /Error|GLIBC|cannot open/.test(text)) ?? `status ${done.status}`;
-  throw new EngineError(`TensorFlow was compiled but does not load on this system: ${line.trim()}`);
+  throw new EngineError(`TensorFlow was compiled but does not load on this system: ${loadError(done)}`);
+}
+
+/** Why a process that should only load something ended badly. */
+export function loadError({ status, stderr }: Finished): string {
+  const line = stderr.split("\n").find((text) => /Error|GLIBC|cannot open/.test(text));
+  return (line ?? `status ${status}`).trim();
 }

@@ -1,11 +1,22 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import lockfile from "proper-lockfile";
-import { type EnginePlace, enginePlace, libraryNames } from "../cache.ts";
+import { type EnginePlace, enginePlace, type KernelPlace, libraryNames } from "../cache.ts";
 import { EngineError } from "../engine-error.ts";
-import { compileModules, requireCompiler, tryModules } from "./compile.ts";
+import { FAILED } from "../kernel-library.ts";
+import { compileModules, hasCompiler, requireCompiler, tryModules } from "./compile.ts";
+import { compileKernels } from "./compile-kernels.ts";
 import { downloadWheel, requirePip } from "./download.ts";
-import { hasModules, hasTensorflow } from "./installed.ts";
+import { hasKernels, hasModules, hasTensorflow } from "./installed.ts";
 import type { Wheel } from "./pins.ts";
 import { type Progress, progressOnStderr } from "./progress.ts";
 import { requireSpace } from "./space.ts";
@@ -23,7 +34,7 @@ type Report = (progress: Omit<Progress, "seconds">) => void;
 
 /**
  * Makes the engine: fetches TensorFlow's pinned wheel by pip, unpacks its libraries and headers, compiles
- * tfjs-node's binding against them. Does nothing if it is there. Several may run at once, also on a shared home
+ * tfjs-node's binding and our own operations against them. Does nothing if it is there. Several may run at once, also on a shared home
  * directory: one works, the others wait and find the result. Each part is made under a temporary name and renamed
  * when whole, so an interrupted installation leaves nothing that could be mistaken for an engine.
  *
@@ -31,7 +42,9 @@ type Report = (progress: Omit<Progress, "seconds">) => void;
  */
 export async function installEngine(options: InstallOptions = {}): Promise<EnginePlace> {
   const place = enginePlace(options.cuda ? "cuda" : "cpu");
-  if (hasTensorflow(place) && hasModules(place)) return place;
+  const complete = hasTensorflow(place) && hasModules(place);
+  // An engine that came without them, from a machine with a compiler, works on one that has none.
+  if (complete && (hasKernels(place) || !(await hasCompiler()))) return place;
   const onProgress = options.onProgress ?? progressOnStderr();
   const began = performance.now();
   const report: Report = (p) => onProgress({ ...p, seconds: (performance.now() - began) / 1000 });
@@ -43,6 +56,9 @@ export async function installEngine(options: InstallOptions = {}): Promise<Engin
     removePartial(place);
     if (!hasTensorflow(place)) await installTensorflow(place, report);
     if (!hasModules(place)) await installModules(place, report);
+    if (place.kernels !== undefined && !hasKernels(place)) {
+      await installKernels(place, place.kernels, report);
+    }
   } finally {
     await unlock();
   }
@@ -103,14 +119,32 @@ function wanted(entry: string): string | undefined {
 async function installModules(place: EnginePlace, report: Report): Promise<void> {
   const partial = partialOf(place.engine);
   mkdirSync(partial, { recursive: true });
-  const compiling = { phase: "compile", what: "the binding to TensorFlow (g++)" } as const;
-  report(compiling);
-  const timer = setInterval(() => report(compiling), 1000);
-  const files = await compileModules(place, partial).finally(() => clearInterval(timer));
+  const files = await compiling(report, "the binding to TensorFlow", () => compileModules(place, partial));
   report({ phase: "check", what: "that it loads" });
   await tryModules(files.map((file) => join(partial, file)));
   writeStamp(partial, [place.key], files);
   moveInto(partial, place.engine);
+}
+
+async function installKernels(place: EnginePlace, kernels: KernelPlace, report: Report): Promise<void> {
+  const partial = partialOf(kernels.directory);
+  mkdirSync(partial, { recursive: true });
+  const files = await compiling(report, "fused operations for this CPU", () =>
+    compileKernels(place, kernels, partial),
+  );
+  if (files.includes(FAILED)) {
+    const failures = readFileSync(join(partial, FAILED), "utf8").trim().replaceAll("\n", "; ");
+    report({ phase: "check", what: `without some fused operations, so slower (${failures})` });
+  }
+  writeStamp(partial, [kernels.key], files);
+  moveInto(partial, kernels.directory);
+}
+
+async function compiling<T>(report: Report, name: string, work: () => Promise<T>): Promise<T> {
+  const progress = { phase: "compile", what: `${name} (g++)` } as const;
+  report(progress);
+  const timer = setInterval(() => report(progress), 1000);
+  return work().finally(() => clearInterval(timer));
 }
 
 function makeCache(cache: string): void {
@@ -149,7 +183,8 @@ function partialOf(directory: string): string {
 
 /** What an interrupted installation left. We hold the lock, so nobody is at work on it. */
 function removePartial(place: EnginePlace): void {
-  for (const parent of [dirname(place.tensorflow), dirname(place.engine)]) {
+  const made = [place.tensorflow, place.engine, ...(place.kernels ? [place.kernels.directory] : [])];
+  for (const parent of made.map((directory) => dirname(directory))) {
     if (!existsSync(parent)) continue;
     for (const name of readdirSync(parent)) {
       if (name.endsWith(".partial")) rmSync(join(parent, name), { recursive: true, force: true });

@@ -15,6 +15,11 @@ export function hasModules(place: EnginePlace): boolean {
   return isStamped(place.engine, [place.key]);
 }
 
+/** True if our own operations were compiled for this CPU, or tried to be; also where the engine has none. */
+export function hasKernels({ kernels }: EnginePlace): boolean {
+  return kernels === undefined || isStamped(kernels.directory, [kernels.key]);
+}
+
 /**
  * The engine that a thread would load: the CUDA build if it is installed, else the CPU build, else undefined.
  * `FUNMATCH_DEVICE=cpu` passes the CUDA build over. Takes a few milliseconds.

@@ -1,0 +1,47 @@
+import { existsSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { EnginePlace } from "./cache.ts";
+import { hasKernels } from "./install/installed.ts";
+
+/** Among the compiled operations: what could not be compiled, and why. */
+export const FAILED = "failed.txt";
+
+/** The module that brings libraries of operations into TensorFlow (native/kernel_library.cc). */
+export interface KernelLibrary {
+  load(path: string): void;
+}
+
+/** The families of our own operations that this process has, and why some or all are missing. */
+export interface LoadedKernels {
+  families: string[];
+  missing?: string;
+}
+
+/** The file that a source of operations is compiled into. */
+export function libraryOf(source: string): string {
+  return basename(source).replace(/\.cc$/, ".so");
+}
+
+/**
+ * Loads our own operations into the process's TensorFlow, before any graph names them. Each thread may call it; the
+ * first does the work. `FUNMATCH_KERNELS=plain` leaves them out: everything is then computed by TensorFlow's own.
+ */
+export function loadKernels(
+  { kernels, ...place }: EnginePlace,
+  library: KernelLibrary,
+  env: NodeJS.ProcessEnv = process.env,
+): LoadedKernels {
+  if (kernels === undefined) return { families: [], missing: "none for a GPU" };
+  if (env.FUNMATCH_KERNELS === "plain") return { families: [], missing: "FUNMATCH_KERNELS is plain" };
+  if (!hasKernels({ kernels, ...place })) {
+    const missing = "not compiled for this CPU; run `npx funmatch engine install`";
+    process.stderr.write(`engine: no fused operations, so slower: ${missing}\n`);
+    return { families: [], missing };
+  }
+  const { directory, sources } = kernels;
+  const there = sources.filter((source) => existsSync(join(directory, libraryOf(source))));
+  for (const source of there) library.load(join(directory, libraryOf(source)));
+  const families = there.map((source) => basename(source, ".cc"));
+  if (there.length === sources.length) return { families };
+  return { families, missing: readFileSync(join(directory, FAILED), "utf8").trim() };
+}

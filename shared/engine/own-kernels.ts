@@ -1,0 +1,104 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { DT, type NativeAttr, nativeBackend } from "./native.ts";
+
+/**
+ * Our own operations as kernels of tfjs, by the name that TensorFlow knows them by. A network asks
+ * `tf.getKernel(name, tf.getBackend())` whether one is there, and calls it by `tf.engine().runKernel(name, inputs,
+ * attributes)`; where it is not, it computes the same in tfjs's operations. They have no gradient of their own:
+ * forward and backward are two operations, joined by `tf.customGrad`.
+ */
+interface OwnKernel {
+  /** The inputs' names, in TensorFlow's order; all of the element type `T`. */
+  inputs: string[];
+  /** The attributes beside `T`, and of which kind each is. */
+  attributes: Record<string, "int" | "float" | "bool" | "string">;
+  outputs: number;
+}
+
+/** By family, which is the name of its source under `kernels/`. */
+const FAMILIES: Record<string, Record<string, OwnKernel>> = {
+  group_norm_relu: {
+    FunmatchGroupNormRelu: {
+      inputs: ["x", "scale", "bias"],
+      attributes: { groups: "int", epsilon: "float" },
+      outputs: 3,
+    },
+    FunmatchGroupNormReluGrad: {
+      inputs: ["dy", "x", "scale", "bias", "mean", "inverse"],
+      attributes: {},
+      outputs: 3,
+    },
+  },
+  weight_standardization: {
+    FunmatchWeightStandardization: { inputs: ["kernel"], attributes: { epsilon: "float" }, outputs: 2 },
+    FunmatchWeightStandardizationGrad: {
+      inputs: ["dy", "standard", "inverse"],
+      attributes: {},
+      outputs: 1,
+    },
+  },
+  batch_norm: {
+    FunmatchChannelMoments: { inputs: ["x"], attributes: {}, outputs: 2 },
+    FunmatchBatchNorm: {
+      inputs: ["x", "scale", "bias", "mean", "variance"],
+      attributes: { activation: "string", epsilon: "float" },
+      outputs: 1,
+    },
+    FunmatchBatchNormGrad: {
+      inputs: ["dy", "x", "scale", "bias", "mean", "variance"],
+      attributes: { activation: "string", epsilon: "float" },
+      outputs: 3,
+    },
+  },
+  layer_norm: {
+    FunmatchLayerNorm: { inputs: ["x", "scale", "bias"], attributes: { epsilon: "float" }, outputs: 3 },
+    FunmatchLayerNormGrad: {
+      inputs: ["dy", "x", "scale", "mean", "inverse"],
+      attributes: {},
+      outputs: 3,
+    },
+  },
+  gelu: {
+    FunmatchGelu: { inputs: ["x"], attributes: {}, outputs: 1 },
+    FunmatchGeluGrad: { inputs: ["dy", "x"], attributes: {}, outputs: 1 },
+  },
+  adam: {
+    FunmatchSumOfSquares: { inputs: ["x"], attributes: {}, outputs: 1 },
+    FunmatchAdam: {
+      inputs: ["param", "gradient", "mu", "nu", "clipping", "rate", "epsilon", "decay"],
+      attributes: { keep1: "float", take1: "float", keep2: "float", take2: "float", narrow: "bool" },
+      outputs: 4,
+    },
+  },
+};
+
+/** Makes the operations of the loaded families known to tfjs; once a thread. */
+export function registerKernels(families: string[]): void {
+  for (const family of families) {
+    for (const [name, kernel] of Object.entries(FAMILIES[family] ?? {})) {
+      if (tf.getKernel(name, "tensorflow") !== undefined) continue;
+      tf.registerKernel({ kernelName: name, backendName: "tensorflow", kernelFunc: kernelOf(name, kernel) });
+    }
+  }
+}
+
+function kernelOf(name: string, { inputs, attributes, outputs }: OwnKernel): tf.KernelFunc {
+  return (given) => {
+    const backend = nativeBackend();
+    const { binding } = backend;
+    const types = {
+      int: binding.TF_ATTR_INT,
+      float: binding.TF_ATTR_FLOAT,
+      bool: binding.TF_ATTR_BOOL,
+      string: binding.TF_ATTR_STRING,
+    };
+    const attrs: NativeAttr[] = [{ name: "T", type: binding.TF_ATTR_TYPE, value: DT.float }];
+    for (const [attribute, kind] of Object.entries(attributes)) {
+      const value = (given.attrs as Record<string, NativeAttr["value"]>)[attribute] as number;
+      attrs.push({ name: attribute, type: types[kind], value });
+    }
+    const tensors = inputs.map((input) => given.inputs[input] as tf.TensorInfo);
+    const results = binding.executeOp(name, attrs, backend.getInputTensorIds(tensors), outputs);
+    return results.map((result) => backend.createOutputTensor(result));
+  };
+}
