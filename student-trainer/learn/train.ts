@@ -1,24 +1,18 @@
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { settleSteps } from "../plan/settle-length.ts";
-import { metricsLines, spokenLines } from "../report/evaluation-lines.ts";
 import { finishRun } from "../report/finish.ts";
 import { startProgress } from "../report/progress.ts";
 import { SAMPLES, writeSamples } from "../report/samples.ts";
-import { type Evaluated, evaluateAll, evaluateSplits } from "../report/splits.ts";
 import type { Summary } from "../report/summary.ts";
 import { type Lecturer, openTeaching } from "../teach/teaching.ts";
-import { isVerified, type Lesson, lessons } from "../teach/window.ts";
+import { type Lesson, lessons } from "../teach/window.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
 import { agree } from "./agree.ts";
-import { betterBest } from "./best.ts";
-import { keepBest } from "./best-checkpoint.ts";
-import { writeCheckpoint } from "./checkpoint.ts";
-import { openJournal } from "./journal.ts";
-import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
-import { openMetricsLog } from "./metrics-log.ts";
+import { isDue, openExaminer } from "./examiner.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
-import { bindingConfig, openRunFolder, type RunFolder } from "./run-folder.ts";
+import { openRecord } from "./record.ts";
+import { openRunFolder, type RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import type { StepResult } from "./student-worker.ts";
 import { targetsOf } from "./targets.ts";
@@ -59,130 +53,78 @@ async function trainIn(
   { signal, acceptTeacher }: TrainOptions,
 ): Promise<Summary | undefined> {
   await using ended = new AsyncDisposableStack();
-  const progress = startProgress();
-  ended.defer(() => progress.end());
-  await using run = await openRun(folder, config, { signal, acceptTeacher, say: progress.note });
+  const progress = ended.adopt(startProgress(), (line) => line.end());
+  const say = progress.note;
+  const run = ended.use(await openRun(folder, config, { signal, acceptTeacher, say }));
   const { at, pool, student, classes, data } = run;
   const teachers = lecturersOf(run.teachers, config);
   if (teachers.length > 0 && (at.step === 0 || acceptTeacher))
-    await agree(folder, config, { ...run, lecturers: teachers, signal, say: progress.note });
+    await agree(folder, config, { ...run, lecturers: teachers, signal, say });
   const teach = await openTeaching({
     ...{ teachers, data, pool, signal },
     inFlight: config.inFlight,
     directory: folder.path,
-    onProgress: (url, done, of) => progress.note(`asked ${url} for ${done} of ${of} training images`),
+    onProgress: (url, done, of) => say(`asked ${url} for ${done} of ${of} training images`),
   });
-  const total = await settleSteps({ run, folder, config, teach, signal, say: progress.note });
-  const metrics = await openMetricsLog(folder, config, at);
-  ended.defer(() => metrics.close());
-  const ledger = await openJournal(folder.file("ledger.jsonl"), at.ledgerBytes);
-  ended.defer(() => ledger.close());
-  if (at.ledgerChain === FIRST_CHAIN) {
-    const images = { digest: data.digest, images: data.size };
-    const head = ledgerHead({ data: images, config: bindingConfig(config) });
-    ledger.write(head);
-    at.ledgerChain = head.chain;
-  }
-
-  let saved = at.step;
-  const save = async () => {
-    await metrics.flush();
-    at.ledgerBytes = await ledger.flush();
-    at.corrupt = pool.corrupt();
-    at.order.examplesSeen = at.step * config.batch;
-    const saveState = (path: string) => student.call("save", { path });
-    await writeCheckpoint(folder.checkpoints, at, saveState, config.checkpoint);
-    saved = at.step;
-  };
-
+  const total = await settleSteps({ run, folder, config, teach, signal, say });
+  const record = ended.use(await openRecord(folder, config, run));
   const before = at.totalSteps ?? total;
   at.totalSteps = total;
   if (before !== total) {
-    const { length } = bindingConfig(config) as { length: object };
-    const change = { step: at.step, length, totalSteps: { from: before, to: total } };
-    metrics.write(change);
-    const line = ledgerChange(change, at.ledgerChain);
-    ledger.write(line);
-    at.ledgerChain = line.chain;
-    progress.note(`after step ${at.step} the run's length changes from ${before} to ${total} steps`);
-    await save();
+    record.changedLength({ from: before, to: total });
+    say(`after step ${at.step} the run's length changes from ${before} to ${total} steps`);
+    await record.save();
   }
-
-  let closing: Evaluated | undefined;
-  const evaluateNow = async () => {
-    const ended = at.step === total;
-    const evaluated = await (ended
-      ? evaluateAll(run, config, signal)
-      : evaluateSplits(run, config.evaluate, signal));
-    if (ended) closing = evaluated;
-    for (const line of metricsLines(at.step, evaluated)) metrics.write(line);
-    at.evaluatedStep = at.step;
-    for (const said of spokenLines(at.step, evaluated)) progress.note(said);
-    const better = betterBest(at.best, config.evaluate.best, at.step, evaluated.splits);
-    if (!better) return;
-    at.best = better;
-    await save();
-    await keepBest(folder.checkpoints, at.step);
-    progress.note(
-      `step ${at.step}  best ${better.metric} on ${better.split} so far: kept as checkpoints/best`,
-    );
-  };
-  const evaluationIsDue = () =>
-    at.step > at.evaluatedStep && isDue(at.step, config.evaluate.everySteps, total);
+  const examiner = await openExaminer({ folder, config, run, record, total, signal, say });
 
   let inStep = false; // while it is, nobody knows whether the student is before or after the step
   try {
-    if (at.best && at.best.step === at.step) await keepBest(folder.checkpoints, at.step); // if that was interrupted
-    if (evaluationIsDue()) await evaluateNow(); // interrupted in the last sitting
+    await examiner.examineIfDue(); // what was interrupted in the last sitting
     const steps = { from: at.step + 1, to: total + 1, inFlight: config.inFlight };
     let wantedAt = performance.now();
     for await (const lesson of lessons({ ...steps, batchOf: pool.train, teach, signal })) {
       const { step, views } = lesson.batch;
-      if (step === 1) {
-        const fixedViews = teachers.map(({ fixedView }) => fixedView);
-        const shown = await shownTeacherViews(pool, lesson.batch, fixedViews, SAMPLES);
-        await writeSamples(folder.path, views, shown);
-      }
+      if (step === 1) await showSamples(folder, pool, lesson, teachers);
       const multiplier = scheduleMultiplier(config.schedule, step - 1, total);
       const targets = targetsOf(lesson, classes);
       inStep = true;
       const result = await student.call("step", { images: views.data, targets, step, multiplier });
       checkFinite(result, step);
       pool.release(lesson.batch);
-
       const stepSeconds = (performance.now() - wantedAt) / 1000;
       const described = isDescribed(config, step, total) ? await student.call("describe", {}) : undefined;
-      const replaced = replacedBy(lesson, at.teacherVersions);
-      const line = ledgerLine(lesson, at.ledgerChain, described?.parametersSha256, replaced);
-      ledger.write(line);
-      at.teacherVersions = lesson.taught.map(({ version }) => version);
-      at.step = step;
+      record.stepped(lesson, stepSeconds, described?.parametersSha256);
       inStep = false;
-      at.ledgerChain = line.chain;
-      at.verifiedSteps += isVerified(lesson) ? 1 : 0;
-      at.trainingSeconds += stepSeconds;
-      at.waitingSeconds += lesson.waitedSeconds;
-      progress.step({
-        step,
-        total,
-        loss: result.loss,
-        images: config.batch,
-        waitedSeconds: lesson.waitedSeconds,
-      });
+
+      const { loss } = result;
+      progress.step({ step, total, loss, images: config.batch, waitedSeconds: lesson.waitedSeconds });
       if (step === 1 || isDue(step, config.log.everySteps, total))
-        metrics.write(metricsLine(config, lesson, multiplier, result, stepSeconds));
-      if (evaluationIsDue()) await evaluateNow();
-      if (isDue(step, config.checkpoint.everySteps, total) && saved < step) await save();
+        record.write(metricsLine(config, lesson, multiplier, result, stepSeconds));
+      await examiner.examineIfDue();
+      if (isDue(step, config.checkpoint.everySteps, total) && record.savedStep() < step) await record.save();
       wantedAt = performance.now();
     }
   } catch (error) {
-    if (at.step > saved && !inStep) await save();
+    if (at.step > record.savedStep() && !inStep) await record.save();
     if (!signal.aborted) throw error;
-    progress.note(`stopped after step ${at.step} of ${total}; the same command goes on from there`);
+    say(`stopped after step ${at.step} of ${total}; the same command goes on from there`);
     return undefined;
   }
-  await ended.disposeAsync();
-  return await finishRun(folder, config, run, signal, closing);
+  await record[Symbol.asyncDispose]();
+  progress.end();
+  return await finishRun(folder, config, run, signal, examiner.closing());
+}
+
+/** The first images of a run's first batch as student and teachers see them, for the report. */
+async function showSamples(
+  folder: RunFolder,
+  pool: OpenRun["pool"],
+  { batch }: Lesson,
+  teachers: Lecturer[],
+): Promise<void> {
+  const fixedViews = teachers.map(({ fixedView }) => fixedView);
+  const shown = await shownTeacherViews(pool, batch, fixedViews, SAMPLES);
+  await writeSamples(folder.path, batch.views, shown);
 }
 
 /** Whether the ledger holds the digest of a step's parameters: of all that a checkpoint may be kept of. */
@@ -202,11 +144,6 @@ function lecturersOf(teachers: OpenRun["teachers"], config: TrainConfig): Lectur
   });
 }
 
-/** The versions that taught before, where a lesson is taught by others. */
-function replacedBy({ taught }: Lesson, before: string[] = []): (string | undefined)[] {
-  return taught.map(({ version }, i) => (before[i] === version ? undefined : before[i]));
-}
-
 function metricsLine(
   config: TrainConfig,
   { batch, waitedSeconds }: Lesson,
@@ -222,10 +159,6 @@ function metricsLine(
     imagesPerSecond: config.batch / stepSeconds,
     ...{ stepSeconds, waitedSeconds },
   };
-}
-
-function isDue(step: number, every: number, total: number): boolean {
-  return step % every === 0 || step === total;
 }
 
 /** A number that is none has spoilt the parameters: the last checkpoint must stay the newest. */
