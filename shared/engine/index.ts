@@ -3,6 +3,7 @@ export { roundToBfloat16 } from "./bfloat16.ts";
 export { type EngineInfo, loadEngine } from "./binding.ts";
 export { type CaptureOptions, captureStep } from "./capture.ts";
 export { CaptureError } from "./capture-error.ts";
+export { centralViewGraph } from "./central-view-graph.ts";
 export { EngineError } from "./engine-error.ts";
 export { type FreezeOptions, type FrozenGraph, freezeGraph } from "./frozen-graph.ts";
 export { writeGraphModel } from "./graph-model.ts";

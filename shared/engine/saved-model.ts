@@ -63,17 +63,21 @@ function load(native: Native, directory: string): number {
 }
 
 /**
- * Writes `saved_model.pb` into a directory: a SavedModel for serving, as TensorFlow's own tools load it, with the
- * signature `serving_default`. Throws CaptureError above protobuf's 2 GB.
+ * Writes `saved_model.pb` into a directory: a SavedModel for serving, as TensorFlow's own tools load it. Its graphs,
+ * by the names of their signatures, have no node's name in common. Throws CaptureError above protobuf's 2 GB.
  */
-export function writeSavedModel(directory: string, { nodes, input, outputs }: FrozenGraph): void {
-  const signature = {
-    inputs: tensorInfos([input]),
-    outputs: tensorInfos(outputs),
-    methodName: "tensorflow/serving/predict",
-  };
+export function writeSavedModel(directory: string, graphs: Record<string, FrozenGraph>): void {
+  const signatures = Object.entries(graphs).map(([name, { input, outputs }]) => [
+    name,
+    {
+      inputs: tensorInfos([input]),
+      outputs: tensorInfos(outputs),
+      methodName: "tensorflow/serving/predict",
+    },
+  ]);
   mkdirSync(directory, { recursive: true });
-  const bytes = encodeSavedModel(nodes, SERVING_TAG, { serving_default: signature });
+  const nodes = Object.values(graphs).flatMap((graph) => graph.nodes);
+  const bytes = encodeSavedModel(nodes, SERVING_TAG, Object.fromEntries(signatures));
   writeFileSync(join(directory, "saved_model.pb"), bytes);
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "@funmatch/config";
-import { loadEngine, writeGraphModel, writeSavedModel } from "@funmatch/engine";
+import { centralViewGraph, loadEngine, writeGraphModel, writeSavedModel } from "@funmatch/engine";
 import { writeNpz } from "@funmatch/models";
 import { uncroppedSide } from "@funmatch/views";
 import { stringify } from "yaml";
@@ -51,7 +51,11 @@ export async function exportRun(
   await writeNpz(place("student.npz"), Object.fromEntries(arrays));
   await loadEngine();
   const graph = studentGraph({ network: network.apply, weights, resolution });
-  writeSavedModel(place("saved_model"), graph);
+  const side = config.evaluate.resize ?? uncroppedSide(resolution);
+  writeSavedModel(place("saved_model"), {
+    serving_default: graph,
+    central_view: centralViewGraph({ resolution, side }),
+  });
   writeGraphModel(place("tfjs"), graph);
   const labels = card?.labels;
   const files: Exported["files"] = [
@@ -63,7 +67,7 @@ export async function exportRun(
     await writeFile(place("teacher.yaml"), teacherYaml(resolution, labels));
     files.push([place("teacher.yaml"), "for funmatch-teacher serve"]);
   }
-  await writeFile(place("export.json"), described({ config, step, classes, labels, parametersSha256 }));
+  await writeFile(place("export.json"), described({ config, side, step, classes, labels, parametersSha256 }));
   files.push([place("export.json"), "what was exported, and the view it expects"]);
   return { step, files };
 }
@@ -76,17 +80,18 @@ function teacherYaml(resolution: number, labels: string[] | undefined): string {
 
 function described(o: {
   config: TrainConfig;
+  side: number;
   step: number;
   classes: number;
   labels: string[] | undefined;
   parametersSha256: string;
 }): string {
-  const { student, evaluate } = o.config;
-  const { config: _, ...rest } = o;
+  const { config, side, ...rest } = o;
+  const { student } = config;
   const view = {
     resolution: student.resolution,
-    /** Shorter side, bilinear with half-pixel centres and without antialiasing, before the central crop. */
-    resizeShorterSideTo: evaluate.resize ?? uncroppedSide(student.resolution),
+    resizeShorterSideTo: side,
+    resizeBy: "area averages, truncated to bytes; then the central crop",
     channelOrder: "rgb",
     pixels: "0..255; the graphs scale them to -1..1 themselves, student.npz expects it done",
   };

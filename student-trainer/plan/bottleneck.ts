@@ -3,8 +3,16 @@ import type { Pace, TeacherPace } from "./parts.ts";
 /** The teacher counts as the one that is waited for if its own computing fills so much of the time, else the link. */
 const BUSY = 0.7;
 
-/** Names the slowest part: views, link, teacher or student. */
-export function bottleneckOf(o: { views: Pace; teachers: TeacherPace[]; student: Pace }): string {
+/** The part that the others wait for. */
+export interface Bottleneck {
+  /** views, link, teacher or student */
+  part: string;
+  /** What it does alone. */
+  imagesPerSecond: number;
+}
+
+/** Finds the slowest part. */
+export function bottleneckOf(o: { views: Pace; teachers: TeacherPace[]; student: Pace }): Bottleneck {
   const rates: [string, number][] = [
     ["views", rateOf(o.views)],
     ["student", rateOf(o.student)],
@@ -13,7 +21,8 @@ export function bottleneckOf(o: { views: Pace; teachers: TeacherPace[]; student:
     const which = o.teachers.length > 1 ? ` (${teacher.name})` : "";
     rates.push([slowPartOf(teacher) + which, rateOf(teacher)]);
   }
-  return rates.sort((a, b) => a[1] - b[1])[0]![0];
+  const [part, imagesPerSecond] = rates.sort((a, b) => a[1] - b[1])[0]!;
+  return { part, imagesPerSecond };
 }
 
 /** Images a second. */

@@ -10,7 +10,7 @@ import { openRunFolder } from "../learn/run-folder.ts";
 import { fixedViewOf, teacherResolution } from "../learn/teacher-views.ts";
 import { teachOnline } from "../teach/online.ts";
 import type { Teach } from "../teach/teaching.ts";
-import { bottleneckOf } from "./bottleneck.ts";
+import { type Bottleneck, bottleneckOf } from "./bottleneck.ts";
 import { diskUse } from "./disk.ts";
 import { type EvaluationCost, evaluationCost } from "./evaluation-cost.ts";
 import { type Pace, silence, type TeacherPace, tryStudent, tryTeachers, tryViews } from "./parts.ts";
@@ -27,8 +27,7 @@ export interface Plan {
   together: Rehearsal;
   /** `times`: on the way, the one at the end not counted. */
   evaluation: EvaluationCost & { times: number };
-  /** Which part the others wait for. */
-  bottleneck: string;
+  bottleneck: Bottleneck;
   /** Where the run stands, and its length. */
   step: number;
   totalSteps: number;

@@ -11,13 +11,13 @@ export function planTable(plan: Plan, batch: number): string {
   const evaluations =
     evaluation.last.images === 0
       ? ""
-      : `, ${evaluation.times} evaluations of ${span(evaluation.each.seconds)} and ${span(evaluation.last.seconds)} for the last`;
+      : `, ${evaluation.times} ${evaluation.times === 1 ? "evaluation" : "evaluations"} of ${span(evaluation.each.seconds)} and ${span(evaluation.last.seconds)} for the last`;
   const rows: [string, string][] = [
     ["views", `${rate(plan.views)} alone`],
     ...teachers.map((teacher): [string, string] => ["teacher", teacherWords(teacher, teachers.length > 1)]),
     ["student", `${rate(plan.student)} alone`],
     ["together", `${compact(together1)} images/s, ${compact(1000 * together.stepSeconds)} ms a step`],
-    ["bottleneck", `${plan.bottleneck}${sharedCores(plan, together1)}`],
+    ["bottleneck", `${plan.bottleneck.part}${sharedCores(plan, together1)}`],
     ["steps", `${counted(plan.totalSteps - plan.step)}${plan.step > 0 ? ` after step ${plan.step}` : ""}`],
     ["time left", duration(plan.secondsLeft)],
     ["", `of it ${span(plan.startSeconds)} to begin${evaluations}`],
@@ -51,10 +51,10 @@ function teacherWords(teacher: TeacherPace, named: boolean): string {
 }
 
 /** Where the parts hold each other up, the slowest one alone does not explain the speed. */
-function sharedCores({ views, teachers, student }: Plan, together: number): string {
-  const slowest = Math.min(...[views, student, ...teachers].map(rateOf));
-  if (together > 0.85 * slowest) return "";
-  return `; together ${percent(together / slowest, 0)} of its pace alone: the parts share ${availableParallelism()} cores`;
+function sharedCores({ bottleneck }: Plan, together: number): string {
+  const share = together / bottleneck.imagesPerSecond;
+  if (share > 0.85) return "";
+  return `; together ${percent(share, 0)} of its pace alone: the parts share ${availableParallelism()} cores`;
 }
 
 /** Seconds in words, short ones with digits. */

@@ -50,6 +50,8 @@ export interface Teacher {
    */
   echoesDigest: boolean;
   ask(views: SentViews, call: Call): Promise<Answer>;
+  /** Asks as if the run's config had named another value range; absent where that is not the run's to say. */
+  askInRange?(valueRange: [number, number], views: SentViews, call: Call): Promise<Answer>;
   close(): Promise<void>;
 }
 

@@ -5,6 +5,8 @@ export interface Look {
   images: number;
   /** Share of images whose first choice is the label. */
   accuracy: number;
+  /** Of each image, whether it is right about it. */
+  right: boolean[];
   /** What always saying the most frequent class would come to. */
   chance: number;
   /** Whether the accuracy is no better than that, but for luck. */
@@ -30,7 +32,8 @@ export function lookAt(logits: Float32Array, labels: Int32Array, names: string[]
   const rows = Array.from({ length: images }, (_, i) => logits.subarray(i * classes, (i + 1) * classes));
   const chosen = rows.map((row) => row.indexOf(row.reduce((a, b) => Math.max(a, b))));
   const share = (count: number) => count / images;
-  const accuracy = share(chosen.filter((choice, i) => choice === labels[i]).length);
+  const right = chosen.map((choice, i) => choice === labels[i]);
+  const accuracy = share(right.filter(Boolean).length);
   const frequency = new Array<number>(classes).fill(0);
   for (const label of labels) frequency[label]!++;
   const chance = share(Math.max(...frequency));
@@ -53,7 +56,20 @@ export function lookAt(logits: Float32Array, labels: Int32Array, names: string[]
         "likely a preprocessing mismatch: the value range, the order of the channels, or the order of the classes",
       );
   }
-  return { images, accuracy, chance, nearChance, suspicions };
+  return { images, accuracy, right, chance, nearChance, suspicions };
+}
+
+/**
+ * Whether a teacher is better when asked in another way, and not by luck: among the images about which the two differ,
+ * those that it gets right only then outnumber the others by more than two standard deviations.
+ */
+export function isBetter(other: Look, now: Look): boolean {
+  let [gained, lost] = [0, 0];
+  for (const [i, right] of other.right.entries()) {
+    if (right && !now.right[i]) gained++;
+    if (!right && now.right[i]) lost++;
+  }
+  return gained - lost > DEVIATIONS * Math.sqrt(gained + lost);
 }
 
 /** Of how many images a class must be, and how purely, to believe that the teacher has it under another number. */

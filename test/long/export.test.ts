@@ -2,8 +2,16 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CaptureError, freezeGraph, loadEngine, writeGraphModel, writeSavedModel } from "@funmatch/engine";
+import {
+  CaptureError,
+  centralViewGraph,
+  freezeGraph,
+  loadEngine,
+  writeGraphModel,
+  writeSavedModel,
+} from "@funmatch/engine";
 import { type NetworkConfig, networkOf } from "@funmatch/models";
+import { writeCentralView } from "@funmatch/views";
 import { loadGraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
@@ -22,7 +30,7 @@ beforeAll(async () => {
 
 const SIDE = 32;
 const CLASSES = 10;
-const [FLOAT, UINT8] = [1, 4];
+const [FLOAT, INT32, UINT8] = [1, 3, 4];
 const vit: Omit<Extract<NetworkConfig, { kind: "vit" }>, "pool"> = {
   ...{ kind: "vit", width: 32, depth: 2, mlp: 64, heads: 2, patch: 8, classes: CLASSES },
   ...{ positions: "sincos2d", image: [SIDE, SIDE] },
@@ -52,7 +60,7 @@ test.each(MODELS)(
     const network = networkOf(model).apply();
     const forward = { network, weights, resolution: SIDE, compute: "float32" } as const;
     const graph = studentGraph({ network, weights, resolution: SIDE });
-    writeSavedModel(join(directory, "saved_model"), graph);
+    writeSavedModel(join(directory, "saved_model"), { serving_default: graph });
     writeGraphModel(join(directory, "tfjs"), graph);
 
     const native = engineBinding();
@@ -96,6 +104,36 @@ function artifactsOf(directory: string) {
   const { buffer } = Uint8Array.from(readFileSync(join(directory, paths[0])));
   return { modelTopology, weightSpecs: weights, weightData: buffer, signature };
 }
+
+/** The binding reads no bytes back, but whole numbers. */
+function bytesOf(id: number): Uint8Array {
+  const native = engineBinding();
+  const type = (name: string, value: number) => ({ name, type: native.TF_ATTR_TYPE, value });
+  const [numbers] = native.executeOp("Cast", [type("SrcT", UINT8), type("DstT", INT32)], [id], 1);
+  return Uint8Array.from(native.tensorDataSync(numbers!.id));
+}
+
+test("the SavedModel's central_view is the view that the student is evaluated with", () => {
+  const directory = temporaryFolder("central-view");
+  writeSavedModel(directory, { central_view: centralViewGraph({ resolution: 16, side: 20 }) });
+  const native = engineBinding();
+  const session = native.loadSavedModel(directory, "serve");
+  for (const [i, [height, width]] of [
+    [20, 20],
+    [37, 61],
+    [61, 37],
+    [200, 133],
+    [11, 30],
+  ].entries()) {
+    const data = Uint8Array.from(numbers(i, height! * width! * 3), (u) => Math.floor((u + 1) * 128));
+    const fed = native.createTensor([height!, width!, 3], UINT8, data);
+    const [said] = native.runSavedModel(session, [fed], "picture", "view");
+    expect(said).toMatchObject({ shape: [1, 16, 16, 3], dtype: UINT8 });
+    const wanted = new Uint8Array(16 * 16 * 3);
+    writeCentralView({ height: height!, width: width!, data }, 16, wanted, 0, 20);
+    expect(Buffer.from(bytesOf(said!.id)).equals(wanted), `${height}x${width}`).toBe(true);
+  }
+});
 
 test("what depends on the batch in another way than a shape is refused", () => {
   const input = { name: "x", shape: [2], dtype: "float32" } as const;

@@ -10,7 +10,6 @@ import { startFunmatch, temporaryFolder, writeRunConfig } from "../e2e/services.
 import { KEY, type SmallTeacher, smallTeacher } from "../teach/small-teacher.ts";
 
 const IMAGES = 64;
-const SIDE = 8;
 
 export interface Sample {
   seconds: number;
@@ -31,6 +30,8 @@ export interface MemoryRun {
 /** Trains for so many epochs of one step and samples the memory of the process until it ends. */
 export async function memoryRun(o: {
   epochs: number;
+  /** Of the student's views, in pixels. */
+  side: number;
   everyMs: number;
   tell?: (sample: Sample) => void;
 }): Promise<MemoryRun> {
@@ -39,7 +40,7 @@ export async function memoryRun(o: {
     classes: 10,
     limits: { maxImages: 64, maxBodyBytes: 1 << 20, timeoutMs: 60_000 },
     card: () => ({
-      input: { resolution: SIDE, valueRange: [-1, 1], channels: 3, dtypes: ["uint8"], resizes: false },
+      input: { resolution: o.side, valueRange: [-1, 1], channels: 3, dtypes: ["uint8"], resizes: false },
     }),
     behave: () => {
       teacher.calls.length = 0; // it would keep them all
@@ -51,7 +52,7 @@ export async function memoryRun(o: {
     data: { train: { fashion: "train", split: `[:${IMAGES}]` } },
     teachers: [{ url: teacher.url, key: KEY }],
     design: "funmatch",
-    student: { model: "bit", blocks: [1], width: 0.5, resolution: SIDE },
+    student: { model: "bit", blocks: [1], width: 0.5, resolution: o.side },
     batch: IMAGES,
     length: { epochs: o.epochs },
     optimizer: { learningRate: 1e-3 },
@@ -129,7 +130,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.log(
       `${seconds.toFixed(0).padStart(6)} s  step ${String(step).padStart(7)}  ${resident.toFixed(1)} MiB, ${own.toFixed(1)} its own`,
     );
-  const { samples, bytesPerStep, code, output } = await memoryRun({ epochs, everyMs: 5000, tell });
+  const { samples, bytesPerStep, code, output } = await memoryRun({ epochs, side: 8, everyMs: 5000, tell });
   const { before, after } = peaks(samples, 60);
   console.log(`most in the first minute ${before.toFixed(1)} MiB, later ${after.toFixed(1)} MiB`);
   console.log("bytes a step:", bytesPerStep);

@@ -42,11 +42,22 @@ test("a good teacher: its terms, its accuracy, and no warning", async () => {
   expect(contractLines([contract])[0]).toMatch(/: OK$/);
 }, 60_000);
 
-test("a value range that it was not trained with is called out", async () => {
-  // A BiT divides by its own deviation: 0…255 for -1…1 costs it 11 points, an offset like this one everything.
-  const { warnings } = await contractOf({ valueRange: [100, 101] });
-  expect(warnings).toEqual([expect.stringMatching(/near chance .*to every image: .*value range/)]);
-}, 60_000);
+test.each([
+  // A BiT divides by its own deviation: scale costs it nothing, an offset like the last one everything.
+  [
+    "0…1, which costs it 11 points",
+    [0, 1],
+    /: with valueRange: \[-1, 1\] it is right about 89\.1 %, as it is set/,
+  ],
+  ["an offset that leaves chance", [100, 101], /near chance .*with valueRange: \[-1, 1\] it is right about/],
+] as [string, [number, number], RegExp][])(
+  "a value range that it was not trained with is called out: %s",
+  async (_, valueRange, words) => {
+    const { warnings } = await contractOf({ valueRange });
+    expect(warnings).toEqual([expect.stringMatching(words)]);
+  },
+  60_000,
+);
 
 test("classes in another order are called out, with examples", async () => {
   const arrays = await readNpz(bundled);
@@ -114,6 +125,7 @@ test("what is said of answers, worked out by hand", () => {
     ),
   ).toEqual({
     ...{ images: 20, accuracy: 1, chance: 0.5, nearChance: false, suspicions: [] },
+    right: Array.from({ length: 20 }, () => true),
   });
   expect(
     lookAt(

@@ -28,9 +28,13 @@ export async function openInProcessTeacher(
   try {
     const facts = await thread.call("facts", null);
     const version = pinned(path, facts.version, pinnedVersion);
-    const ask = async ({ data, shape, digest }: SentViews, call: Call): Promise<Answer> => {
+    const askIn = async (
+      range: [number, number] | undefined,
+      { data, shape, digest }: SentViews,
+      call: Call,
+    ): Promise<Answer> => {
       call.signal?.throwIfAborted();
-      const answer = await thread.call("answer", { images: data, count: shape[0] });
+      const answer = await thread.call("answer", { images: data, count: shape[0], valueRange: range });
       const who = `${path}, request ${call.requestId}`;
       if (answer.digest !== digest)
         throw new TeacherError("digest", `${who}: the answer is for ${answer.digest}, asked was ${digest}`);
@@ -39,8 +43,10 @@ export async function openInProcessTeacher(
       return { logits: answer.logits, version, cache: "none" };
     };
     return {
-      ...{ url: path, echoesDigest: true, ask, card: cardOf(init, facts) },
+      ...{ url: path, echoesDigest: true, card: cardOf(init, facts) },
       limits: { maxImages: init.batch, maxBodyBytes: 2 ** 31, timeoutMs: 2 ** 31 - 1 },
+      ask: (views, call) => askIn(undefined, views, call),
+      askInRange: askIn,
       close: () => thread.terminate(),
     };
   } catch (error) {

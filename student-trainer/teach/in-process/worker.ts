@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { captureStep, loadEngine } from "@funmatch/engine";
+import { type Captured, captureStep, loadEngine } from "@funmatch/engine";
 import {
   isStatistic,
   loadAnyNetwork,
@@ -33,8 +33,14 @@ export interface TeacherFacts {
 /** What the thread answers. */
 export interface InProcessApi {
   facts(request: null): TeacherFacts;
-  /** `count` images uint8 [count, R, R, 3], at most a batch → logits [count, K] and "sha256:<hex>" of the images. */
-  answer(request: { images: Uint8Array; count: number }): { logits: Float32Array; digest: string };
+  /**
+   * `count` images uint8 [count, R, R, 3], at most a batch → logits [count, K] and "sha256:<hex>" of the images.
+   * With another value range a graph of its own is captured, and kept until the next answer without one.
+   */
+  answer(request: { images: Uint8Array; count: number; valueRange?: [number, number] }): {
+    logits: Float32Array;
+    digest: string;
+  };
 }
 
 const CHANNELS = 3;
@@ -47,15 +53,26 @@ export async function start(init: TeacherInit): Promise<InProcessApi> {
   const network = networkOf(config).apply();
   const image = [init.resolution, init.resolution, CHANNELS];
   const imageBytes = init.resolution ** 2 * CHANNELS;
-  const graph = captureStep({
-    inputs: { images: { shape: [init.batch, ...image], dtype: "uint8" } },
-    state: weights,
-    fn: ({ images }, parameters) => {
-      const x = valueRange(images as tf.Tensor4D, init.valueRange);
-      return { outputs: { logits: network(parameters, x, { training: false }).logits } };
-    },
-  });
-  const forward = (images: Uint8Array) => graph.run({ images }).logits as Float32Array;
+  const capture = (range: [number, number]) =>
+    captureStep({
+      inputs: { images: { shape: [init.batch, ...image], dtype: "uint8" } },
+      state: weights,
+      fn: ({ images }, parameters) => {
+        const x = valueRange(images as tf.Tensor4D, range);
+        return { outputs: { logits: network(parameters, x, { training: false }).logits } };
+      },
+    });
+  const graph = capture(init.valueRange);
+  let other: { range: string; graph: Captured } | undefined;
+  /** The graph of another value range; without one, the one that was there is let go. */
+  const graphOf = (range?: [number, number]): Captured => {
+    if (range && other?.range === String(range)) return other.graph;
+    other?.graph.dispose();
+    other = range && { range: String(range), graph: capture(range) };
+    return other?.graph ?? graph;
+  };
+  const forward = (images: Uint8Array, range?: [number, number]) =>
+    graphOf(range).run({ images }).logits as Float32Array;
 
   return {
     facts: () => ({
@@ -65,13 +82,13 @@ export async function start(init: TeacherInit): Promise<InProcessApi> {
       bitStable: isBitStable(forward, init.batch, imageBytes),
       runtime: { ...engine, compute: "float32", architecture: config.kind, place: "in this process" },
     }),
-    answer({ images, count }) {
+    answer({ images, count, valueRange: range }) {
       const digest = `sha256:${createHash("sha256").update(images).digest("hex")}`;
       if (images.length !== count * imageBytes || count > init.batch)
         throw new RangeError(`${images.length} bytes are not ${count} images of ${imageBytes}`);
       const whole = count === init.batch ? images : new Uint8Array(init.batch * imageBytes);
       if (whole !== images) whole.set(images);
-      return { logits: forward(whole).slice(0, count * config.classes), digest };
+      return { logits: forward(whole, range).slice(0, count * config.classes), digest };
     },
   };
 }

@@ -61,9 +61,13 @@ export async function openOipTeacher(
     };
     const seen: { version?: string } = {};
 
-    const ask = async (views: SentViews, { requestId, signal }: Call): Promise<Answer> => {
+    const askWith = async (
+      hints: OipHints,
+      views: SentViews,
+      { requestId, signal }: Call,
+    ): Promise<Answer> => {
       const [images] = views.shape;
-      const tensor = inputValues(views.data, views.shape, input, o.hints);
+      const tensor = inputValues(views.data, views.shape, input, hints);
       const rows = tensor.shape[0]!;
       const reply = await connection.post({
         path: `${path}/infer`,
@@ -75,12 +79,19 @@ export async function openOipTeacher(
       const who = `${url}, request ${requestId}`;
       const answer = decodeInfer(who, reply, output.name);
       sameVersion(who, seen, answer.version);
-      const kind = o.hints.outputKind;
+      const kind = hints.outputKind;
       const logits = logitsOf(who, answer.values, { images, rows, classes: output.classes, kind });
       return { logits, version, cache: "none" };
     };
     const card = cardOf(model, server, version, { ...o, input, output, limits, binary });
-    return { url, card, limits, echoesDigest: false, ask, close: connection.close };
+    const others = { ...o.hints, mean: undefined, std: undefined };
+    return {
+      ...{ url, card, limits, echoesDigest: false, close: connection.close },
+      ask: (views, call) => askWith(o.hints, views, call),
+      ...(input.datatype === "FP32" && {
+        askInRange: (valueRange, views, call) => askWith({ ...others, valueRange }, views, call),
+      }),
+    };
   } catch (error) {
     await connection.close();
     throw error;
