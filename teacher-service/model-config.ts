@@ -74,7 +74,7 @@ const tfjs = z.strictObject({ format: z.literal("tfjs"), ...foreign }).refine(sc
 const networks = [npz, onnx, savedmodel, tfjs] as const;
 const oneOf = (formats: string) => ({
   error: (issue: { code: string }) =>
-    issue.code === "invalid_union" ? `format: expected one of ${formats}` : undefined,
+    issue.code === "invalid_union" ? `expected one of ${formats}` : undefined,
 });
 const FORMATS = "npz, onnx, savedmodel, tfjs";
 const networkSchema = z.discriminatedUnion("format", networks, oneOf(FORMATS));

@@ -54,7 +54,10 @@ describe("the teacher's config", () => {
       'unknown key "models.prof.valuerange": did you mean "valueRange"?',
     ],
     [MODEL.replace("[-1, 1]", "[1, -1]"), "models.prof.valueRange: the first number must be the smaller one"],
-    [MODEL.replace("npz,", "torch,"), "format: expected one of npz, onnx, savedmodel, tfjs, ensemble"],
+    [
+      MODEL.replace("npz,", "torch,"),
+      "models.prof.format: expected one of npz, onnx, savedmodel, tfjs, ensemble",
+    ],
     [ONNX.replace("valueRange", "mean"), "models.prof.mean"],
     [
       ONNX.replace(", valueRange: [-1, 1]", ""),
