@@ -17,6 +17,19 @@ interface OwnKernel {
 
 /** By family, which is the name of its source under `kernels/`. */
 const FAMILIES: Record<string, Record<string, OwnKernel>> = {
+  convolution: {
+    FunmatchConvolution: { inputs: ["x", "kernel"], attributes: { stride: "int", pad: "int" }, outputs: 1 },
+    FunmatchConvolutionByInput: {
+      inputs: ["dy", "kernel"],
+      attributes: { stride: "int", pad: "int", height: "int", width: "int" },
+      outputs: 1,
+    },
+    FunmatchConvolutionByKernel: {
+      inputs: ["x", "dy"],
+      attributes: { stride: "int", pad: "int", side: "int" },
+      outputs: 1,
+    },
+  },
   group_norm_relu: {
     FunmatchGroupNormRelu: {
       inputs: ["x", "scale", "bias"],

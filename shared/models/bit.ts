@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type BitConfig, bitShapes, unitName } from "./bit-config.ts";
+import { padSpatially } from "./convolution.ts";
 import { groupNormRelu } from "./group-norm.ts";
-import { padSpatially, standardizedConv } from "./standardized-conv.ts";
+import { standardizedConv } from "./standardized-conv.ts";
 
 type Parameters = Record<string, tf.Tensor>;
 

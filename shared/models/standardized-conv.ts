@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { convolve } from "./convolution.ts";
 
 const EPSILON = 1e-10;
 
@@ -9,18 +10,7 @@ const EPSILON = 1e-10;
  * @param kernel [k,k,I,O], k odd; the image is padded by k/2 on every side
  */
 export function standardizedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
-  const side = kernel.shape[0];
-  const standard = standardize(kernel);
-  if (stride === 1) return tf.conv2d(x, standard, 1, "same");
-  // SAME would pad a strided convolution on one side only, and the gradients of explicit padding are slow.
-  return tf.conv2d(padSpatially(x, (side - 1) / 2, 0), standard, stride, "valid");
-}
-
-/** Pads height and width by the same amount on every side. */
-export function padSpatially(x: tf.Tensor4D, by: number, value: number): tf.Tensor4D {
-  if (by === 0) return x;
-  const pad: [number, number] = [by, by];
-  return tf.pad(x, [[0, 0], pad, pad, [0, 0]], value);
+  return convolve(x, standardize(kernel), stride, (kernel.shape[0] - 1) / 2);
 }
 
 /** Standardises a kernel over all axes but its last, with the gradient written by hand. */
