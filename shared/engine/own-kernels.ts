@@ -42,6 +42,22 @@ const FAMILIES: Record<string, Record<string, OwnKernel>> = {
       outputs: 3,
     },
   },
+  weight_standardization: {
+    FunmatchWeightStandardization: { inputs: ["kernel"], attributes: { epsilon: "float" }, outputs: 2 },
+    FunmatchWeightStandardizationGrad: {
+      inputs: ["dy", "standard", "inverse"],
+      attributes: {},
+      outputs: 1,
+    },
+  },
+  adam: {
+    FunmatchSumOfSquares: { inputs: ["x"], attributes: {}, outputs: 1 },
+    FunmatchAdam: {
+      inputs: ["param", "gradient", "mu", "nu", "clipping", "rate", "epsilon", "decay"],
+      attributes: { keep1: "float", take1: "float", keep2: "float", take2: "float", narrow: "bool" },
+      outputs: 4,
+    },
+  },
 };
 
 /** Makes the operations of the loaded families known to tfjs; once a thread. */

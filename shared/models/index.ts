@@ -9,6 +9,7 @@ export {
 } from "./bit-config.ts";
 export { initBit } from "./bit-init.ts";
 export { loadBitWeights } from "./bit-weights.ts";
+export { type Fused, fused } from "./fused.ts";
 export { mobileNetV3 } from "./mobilenetv3.ts";
 export type { MobileNetV3Config } from "./mobilenetv3-config.ts";
 export { isStatistic, type Network, type NetworkFamily, type NetworkOutputs } from "./network.ts";

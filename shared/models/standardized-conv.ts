@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { convolve } from "./convolution.ts";
+import { fused } from "./fused.ts";
 
 const EPSILON = 1e-10;
 
@@ -13,8 +14,26 @@ export function standardizedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 
   return convolve(x, standardize(kernel), stride, (kernel.shape[0] - 1) / 2);
 }
 
-/** Standardises a kernel over all axes but its last, with the gradient written by hand. */
+/** Standardises a kernel over all axes but its last: by the engine's fused operation, where it has one. */
 export function standardize(kernel: tf.Tensor4D): tf.Tensor4D {
+  const forward = fused("FunmatchWeightStandardization");
+  const backward = fused("FunmatchWeightStandardizationGrad");
+  if (!forward || !backward) return plainStandardize(kernel);
+  const normalise = tf.customGrad((...args) => {
+    const save = args[1] as unknown as tf.GradSaveFunc;
+    const [value, inverse] = forward({ kernel: args[0] as tf.Tensor }, { epsilon: EPSILON });
+    save([value!, inverse!]);
+    return {
+      value: value!,
+      gradFunc: (dy, [standard, inverse]) =>
+        backward({ dy: dy as tf.Tensor, standard: standard!, inverse: inverse! }),
+    };
+  });
+  return normalise(kernel) as tf.Tensor4D;
+}
+
+/** The same in tfjs's operations, with the gradient written by hand. */
+export function plainStandardize(kernel: tf.Tensor4D): tf.Tensor4D {
   const normalise = tf.customGrad((...args) => {
     const w = args[0] as tf.Tensor4D;
     const save = args[1] as unknown as tf.GradSaveFunc;

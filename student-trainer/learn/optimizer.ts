@@ -1,8 +1,8 @@
-import type { Weights } from "@funmatch/models";
+import { fused, type Weights } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import type { OptimizerConfig } from "../method.ts";
 import { adam } from "./adam.ts";
-import type { Rule } from "./rule.ts";
+import type { Rule, WholeParameter, WholeUpdate } from "./rule.ts";
 import { sgd } from "./sgd.ts";
 import { shampoo } from "./shampoo.ts";
 
@@ -57,23 +57,35 @@ export interface OptimizerOutputs {
 export function optimizerUpdate(o: OptimizerInputs): OptimizerOutputs {
   const names = Object.keys(o.params);
   const gradientNorm = globalNorm(names.map((name) => o.grads[name]!));
-  const clipping = tf.div(o.clip, tf.maximum(gradientNorm, o.clip));
-  const apply = o.rule.at(tf.mul(o.multiplier, o.learningRate), o.step);
-  const decay = tf.mul(o.multiplier, o.weightDecay);
+  const clipping = tf.div<tf.Scalar>(o.clip, tf.maximum(gradientNorm, o.clip));
+  const rate = tf.mul<tf.Scalar>(o.multiplier, o.learningRate);
+  const decay = tf.mul<tf.Scalar>(o.multiplier, o.weightDecay);
+  const update = o.rule.whole?.(rate, o.step, clipping) ?? inParts(o.rule.at(rate, o.step), clipping);
 
   const [params, slots]: [Tensors, Tensors] = [{}, {}];
-  const updates = names.map((name) => {
+  const squares = names.map((name) => {
     const param = o.params[name]!;
     const slotNames = Object.keys(o.rule.slots(param.shape));
-    const kept = slotNames.map((slot) => o.slots[`${slot}/${name}`]!);
-    const after = apply(tf.mul(o.grads[name]!, clipping), kept);
-    const decays = o.weightDecay > 0 && o.decays.test(name);
-    const update = decays ? tf.add(after.update, tf.mul(param, decay)) : after.update;
-    params[name] = tf.sub(param, update);
+    const after = update({
+      param,
+      gradient: o.grads[name]!,
+      slots: slotNames.map((slot) => o.slots[`${slot}/${name}`]!),
+      decay: o.weightDecay > 0 && o.decays.test(name) ? decay : undefined,
+    });
+    params[name] = after.param;
     for (const [i, slot] of slotNames.entries()) slots[`${slot}/${name}`] = after.slots[i]!;
-    return update;
+    return after.squares;
   });
-  return { params, slots, gradientNorm, updateNorm: globalNorm(updates) };
+  return { params, slots, gradientNorm, updateNorm: tf.sqrt(tf.addN(squares)) };
+}
+
+/** The step of a parameter by a rule that knows only how a gradient becomes an update. */
+function inParts(apply: ReturnType<Rule["at"]>, clipping: tf.Scalar): (o: WholeParameter) => WholeUpdate {
+  return ({ param, gradient, slots, decay }) => {
+    const after = apply(tf.mul(gradient, clipping), slots);
+    const update = decay ? tf.add(after.update, tf.mul(param, decay)) : after.update;
+    return { param: tf.sub(param, update), slots: after.slots, squares: sumOfSquares(update) };
+  };
 }
 
 /** What a rule keeps of the named parameters before the first step, by `<slot>/<parameter>`. */
@@ -87,5 +99,10 @@ export function firstSlots(rule: Rule, weights: Weights, names: string[]): Weigh
 
 /** L2 norm of all numbers of all tensors together. */
 export function globalNorm(tensors: tf.Tensor[]): tf.Scalar {
-  return tf.sqrt(tf.addN(tensors.map((t) => tf.sum(tf.square(t)))));
+  return tf.sqrt(tf.addN(tensors.map(sumOfSquares)));
+}
+
+function sumOfSquares(x: tf.Tensor): tf.Scalar {
+  const operation = fused("FunmatchSumOfSquares");
+  return operation ? (operation({ x })[0] as tf.Scalar) : tf.sum(tf.square(x));
 }

@@ -12,6 +12,13 @@ export interface Rule {
    * @param step which update this is, counted from 1; a tensor, since a captured step must not freeze it
    */
   at(rate: tf.Scalar, step: tf.Scalar): (gradient: tf.Tensor, slots: tf.Tensor[]) => RuleUpdate;
+  /**
+   * The whole step of a parameter, clipping, weight decay and subtraction included, in one operation. Absent where the
+   * engine has none: then it is made of `at` and plain operations, which is the same to rounding.
+   *
+   * @param clipping what the gradient is multiplied by
+   */
+  whole?(rate: tf.Scalar, step: tf.Scalar, clipping: tf.Scalar): (parameter: WholeParameter) => WholeUpdate;
   /** Slots that are not computed in the step, but between some. */
   roots?: Roots;
 }
@@ -26,6 +33,22 @@ export interface RuleUpdate {
   update: tf.Tensor;
   /** The kept tensors for the next step, in the order of `Rule.slots`. */
   slots: tf.Tensor[];
+}
+
+export interface WholeParameter {
+  param: tf.Tensor;
+  /** As it comes out of the network. */
+  gradient: tf.Tensor;
+  slots: tf.Tensor[];
+  /** Share of the parameter that is taken away, or undefined for none. */
+  decay: tf.Scalar | undefined;
+}
+
+export interface WholeUpdate {
+  param: tf.Tensor;
+  slots: tf.Tensor[];
+  /** Sum of the squares of what was subtracted. */
+  squares: tf.Scalar;
 }
 
 export function zeros(shape: number[]): Slot {

@@ -184,6 +184,7 @@ class GroupNormRelu : public OpKernel {
           for (int64_t p = pieces.begin(piece); p < pieces.end(piece); ++p) {
             const S* from = in + image * image_elements + p * channels;
             S* to = out + image * image_elements + p * channels;
+#pragma GCC ivdep
             for (int64_t c = 0; c < channels; ++c) {
               const float z = __builtin_fmaf(Load(from[c]), a[c], b[c]);
               Save(z < 0.0f ? 0.0f : z, &to[c]);
@@ -196,6 +197,42 @@ class GroupNormRelu : public OpKernel {
   int64_t groups_;
   float epsilon_;
 };
+
+// The gradient above ReLU, where it lets it through.
+template <typename S>
+float Passed(S dy, float x, float a, float b) {
+  const float incoming = Load(dy);  // read in any case: no branch
+  return __builtin_fmaf(x, a, b) <= 0.0f ? 0.0f : incoming;
+}
+
+// Adds to sum and weighted, of each channel, dz and dz * (x - mean) over the positions [begin, end) of an image.
+template <typename S>
+void GradientSums(const S* x, const S* dy, int64_t begin, int64_t end, int64_t channels, const float* a,
+                  const float* b, const float* mean, float* __restrict sum, float* __restrict weighted) {
+  int64_t p = begin;
+  for (; p + 2 <= end; p += 2) {
+    const S* row = x + p * channels;
+    const S* above = dy + p * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      const float x0 = Load(row[c]);
+      const float x1 = Load(row[c + channels]);
+      const float dz0 = Passed(above[c], x0, a[c], b[c]);
+      const float dz1 = Passed(above[c + channels], x1, a[c], b[c]);
+      sum[c] += dz0 + dz1;
+      weighted[c] += dz0 * (x0 - mean[c]) + dz1 * (x1 - mean[c]);
+    }
+  }
+  for (; p < end; ++p) {
+    const S* row = x + p * channels;
+    const S* above = dy + p * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      const float value = Load(row[c]);
+      const float dz = Passed(above[c], value, a[c], b[c]);
+      sum[c] += dz;
+      weighted[c] += dz * (value - mean[c]);
+    }
+  }
+}
 
 // With z = x * a + b and h = (x - mean) * inverse, the gradient by x is
 //   inverse * (scale * dz - mean of (scale * dz) - h * mean of (scale * dz * h)),
@@ -251,18 +288,10 @@ class GroupNormReluGrad : public OpKernel {
             const float* a = &affine[image * 4 * channels];
             const float* b = a + channels;
             const float* m = &centre[image * channels];
-            float* __restrict sum = &sums[image * image_sums + piece * 2 * channels];
-            float* __restrict weighted = sum + channels;
-            for (int64_t p = pieces.begin(piece); p < pieces.end(piece); ++p) {
-              const S* from = in + image * image_elements + p * channels;
-              const S* down = above + image * image_elements + p * channels;
-              for (int64_t c = 0; c < channels; ++c) {
-                const float value = Load(from[c]);
-                const float dz = __builtin_fmaf(value, a[c], b[c]) <= 0.0f ? 0.0f : Load(down[c]);
-                sum[c] += dz;
-                weighted[c] += dz * (value - m[c]);
-              }
-            }
+            float* sum = &sums[image * image_sums + piece * 2 * channels];
+            float* weighted = sum + channels;
+            GradientSums(in + image * image_elements, above + image * image_elements, pieces.begin(piece),
+                         pieces.end(piece), channels, a, b, m, sum, weighted);
           },
           [&](int64_t image) {
             double* total = &totals[image * 2 * channels];
@@ -294,9 +323,11 @@ class GroupNormReluGrad : public OpKernel {
               const S* from = in + image * image_elements + p * channels;
               const S* down = above + image * image_elements + p * channels;
               S* to = out + image * image_elements + p * channels;
+              // dx may lie where dy does; an element of it needs no other's.
+#pragma GCC ivdep
               for (int64_t c = 0; c < channels; ++c) {
                 const float value = Load(from[c]);
-                const float dz = __builtin_fmaf(value, a[c], b[c]) <= 0.0f ? 0.0f : Load(down[c]);
+                const float dz = Passed(down[c], value, a[c], b[c]);
                 Save(a[c] * dz + ((value - m[c]) * along[c] + offset[c]), &to[c]);
               }
             }
