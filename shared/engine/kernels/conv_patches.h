@@ -35,30 +35,36 @@ struct Patches {
 
   // Columns [k, k + terms) of the patches [m, m + count), as rows that are `stride` apart.
   void Copy(int64_t m, int64_t count, int64_t k, int64_t terms, float* to, int64_t stride) const {
-    const int64_t run = taps_w * channels;
+    const int64_t run = taps_w * channels, line = width * channels;
+    const int64_t first_row = k / run, last_row = (k + terms - 1) / run;
+    int64_t image = m / (grid_h * grid_w), grid_row = m / grid_w % grid_h, grid_column = m % grid_w;
     for (int64_t r = 0; r < count; ++r, to += stride) {
-      const int64_t position = (m + r) % (grid_h * grid_w);
-      const float* image = source + (m + r) / (grid_h * grid_w) * height * width * channels;
-      const int64_t h0 = position / grid_w * step + first_h;
-      const int64_t w0 = position % grid_w * step + first_w;
+      const int64_t h0 = grid_row * step + first_h, w0 = grid_column * step + first_w;
+      const float* from = source + image * height * line + h0 * line + w0 * channels;
       // Within a row of taps everything that is inside the image lies side by side.
       const int64_t inside_begin = std::max<int64_t>(0, -w0) * channels;
       const int64_t inside_end = std::min(taps_w, width - w0) * channels;
-      for (int64_t row = k / run; row * run < k + terms; ++row) {
-        const int64_t begin = std::max<int64_t>(k - row * run, 0);
-        const int64_t end = std::min(k + terms - row * run, run);
+      for (int64_t row = first_row; row <= last_row; ++row) {
+        const int64_t begin = row == first_row ? k - row * run : 0;
+        const int64_t end = row == last_row ? k + terms - row * run : run;
         float* out = to + row * run - k;
-        const int64_t h = h0 + row;
-        if (h < 0 || h >= height) {
+        if (h0 + row < 0 || h0 + row >= height) {
           std::fill(out + begin, out + end, 0.0f);
-          continue;
+        } else if (inside_begin <= begin && end <= inside_end) {
+          CopyFloats(from + row * line + begin, end - begin, out + begin);
+        } else {
+          const int64_t first = std::min(std::max(begin, inside_begin), end);
+          const int64_t last = std::max(std::min(end, inside_end), first);
+          std::fill(out + begin, out + first, 0.0f);
+          CopyFloats(from + row * line + first, last - first, out + first);
+          std::fill(out + last, out + end, 0.0f);
         }
-        const int64_t first = std::min(std::max(begin, inside_begin), end);
-        const int64_t last = std::max(std::min(end, inside_end), first);
-        std::fill(out + begin, out + first, 0.0f);
-        CopyFloats(image + (h * width + w0) * channels + first, last - first, out + first);
-        std::fill(out + last, out + end, 0.0f);
       }
+      if (++grid_column < grid_w) continue;
+      grid_column = 0;
+      if (++grid_row < grid_h) continue;
+      grid_row = 0;
+      ++image;
     }
   }
 };
@@ -73,9 +79,9 @@ constexpr int64_t kTerms = 256;
 constexpr int64_t kApart = kTerms + kLanes;
 
 // to(m) [0, outputs) = sum over k of patches[m][k] * right[k][0, outputs). `pack` writes right[k, k + terms) of the
-// columns from j on as [terms][kColumns].
+// columns [j, end) as [terms][kColumns] for each kColumns of them.
 inline void MultiplyPatches(const Each& each, int threads, const Patches& patches, int64_t outputs,
-                            const std::function<void(int64_t k, int64_t terms, int64_t j, float* to)>& pack,
+                            const std::function<void(int64_t k, int64_t terms, int64_t j, int64_t end, float* to)>& pack,
                             const std::function<float*(int64_t m)>& to, bool contiguous) {
   const int64_t depth = patches.columns();
   int64_t high = 512, wide = 256;
@@ -92,8 +98,9 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches& patche
     const int64_t m = blocks.begin(task / groups), count = blocks.end(task / groups) - m;
     const int64_t begin = task % groups * wide, end = std::min(outputs, begin + wide);
     const int64_t width = contiguous ? 0 : CeilDiv(end - begin, kColumns) * kColumns;
-    float* right = Scratch(kTerms * kColumns + count * ((copied ? kApart : 0) + width));
-    float* copy = right + kTerms * kColumns;
+    const int64_t right_size = kTerms * CeilDiv(end - begin, kColumns) * kColumns;
+    float* right = Scratch(right_size + count * ((copied ? kApart : 0) + width));
+    float* copy = right + right_size;
     float* result = copy + (copied ? count * kApart : 0);
     const EvenPieces tiles{count, kRows};
     for (int64_t k = 0; k < depth; k += kTerms) {
@@ -101,13 +108,13 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches& patche
       if (copied) patches.Copy(m, count, k, terms, copy, kApart);
       const float* left = copied ? copy : patches.source + m * depth + k;
       const int64_t stride = copied ? kApart : depth;
+      pack(k, terms, begin, end, right);
       for (int64_t j = begin; j < end; j += kColumns) {
-        pack(k, terms, j, right);
         float* c = contiguous ? to(m) + j : result + j - begin;
         const int64_t c_stride = contiguous ? outputs : width;
         for (int64_t i = 0; i < tiles.count(); ++i)
           TileInto<Left::kRowsApart>(tiles.end(i) - tiles.begin(i), contiguous ? outputs - j : kColumns, terms,
-                                     left + tiles.begin(i) * stride, stride, right, c + tiles.begin(i) * c_stride,
+                                     left + tiles.begin(i) * stride, stride, right + (j - begin) * terms, c + tiles.begin(i) * c_stride,
                                      c_stride, k > 0);
       }
     }
@@ -121,8 +128,8 @@ inline void ConvolvePatches(const Each& each, int threads, const Convolution& co
   const int64_t outputs = conv.outputs;
   MultiplyPatches(
       each, threads, PatchesOf(conv, x), outputs,
-      [&](int64_t k, int64_t terms, int64_t j, float* to) {
-        PackRows(kernel + k * outputs + j, outputs, terms, outputs - j, to);
+      [&](int64_t k, int64_t terms, int64_t j, int64_t end, float* to) {
+        PackRows(kernel + k * outputs + j, outputs, terms, end - j, to);
       },
       [&](int64_t m) { return y + m * outputs; }, true);
 }
@@ -158,17 +165,17 @@ inline void ConvolvePatchesByInput(const Each& each, int threads, const Convolut
                             (w + conv.pad) / s - (taps_w - 1),
                             taps_h,
                             taps_w};
-      const auto pack = [&](int64_t k, int64_t terms, int64_t j, float* out) {
-        while (terms > 0) {
-          const int64_t tap = k / outputs, o = k % outputs, count = std::min(terms, outputs - o);
-          const int64_t row = tap_h + s * (taps_h - 1 - tap / taps_w);
-          const int64_t column = tap_w + s * (taps_w - 1 - tap % taps_w);
-          const float* from = kernel + ((row * conv.side + column) * channels + j) * outputs + o;
-          PackColumns(from, outputs, count, channels - j, out);
-          out += count * kColumns;
-          k += count;
-          terms -= count;
-        }
+      const auto pack = [&](int64_t begin, int64_t terms, int64_t j, int64_t end, float* out) {
+        for (; j < end; j += kColumns)
+          for (int64_t k = begin; k < begin + terms;) {
+            const int64_t tap = k / outputs, o = k % outputs, count = std::min(begin + terms - k, outputs - o);
+            const int64_t row = tap_h + s * (taps_h - 1 - tap / taps_w);
+            const int64_t column = tap_w + s * (taps_w - 1 - tap % taps_w);
+            const float* from = kernel + ((row * conv.side + column) * channels + j) * outputs + o;
+            PackColumns(from, outputs, count, channels - j, out);
+            out += count * kColumns;
+            k += count;
+          }
       };
       MultiplyPatches(each, threads, patches, channels, pack, to, s == 1);
     }
@@ -206,19 +213,19 @@ inline void ConvolvePatchesByKernel(const Each& each, const Convolution& conv, c
     const int64_t begin = task % groups * wide, end = std::min(outputs, begin + wide);
     const int64_t first = patches.rows() * slice / slices, last = patches.rows() * (slice + 1) / slices;
     float* sum = (slice == 0 ? dkernel : partial + (slice - 1) * depth * outputs) + k * outputs;
-    float* right = Scratch(kTerms * (kColumns + kApart));
-    float* copy = right + kTerms * kColumns;
+    float* right = Scratch(kTerms * (wide + kApart));
+    float* copy = right + kTerms * wide;
     const EvenPieces tiles{terms, kRows};
     for (int64_t m = first; m < last; m += kTerms) {
       const int64_t count = std::min(kTerms, last - m);
       if (copied) patches.Copy(m, count, k, terms, copy, kApart);
       const float* left = copied ? copy : patches.source + m * depth + k;
       const int64_t stride = copied ? kApart : depth;
+      PackRows(dy + m * outputs + begin, outputs, count, end - begin, right);
       for (int64_t j = begin; j < end; j += kColumns) {
-        PackRows(dy + m * outputs + j, outputs, count, outputs - j, right);
         for (int64_t i = 0; i < tiles.count(); ++i)
           TileInto<Left::kTermsApart>(tiles.end(i) - tiles.begin(i), outputs - j, count, left + tiles.begin(i), stride,
-                                      right, sum + tiles.begin(i) * outputs + j, outputs, m > first);
+                                      right + (j - begin) * count, sum + tiles.begin(i) * outputs + j, outputs, m > first);
       }
     }
   });

@@ -133,18 +133,17 @@ inline void CopyFloats(const float* from, int64_t size, float* to) {
   for (; i < size; ++i) to[i] = from[i];
 }
 
-// to[k][j] = from[k][j] for `columns` of kColumns columns, zero beyond.
+// `columns` columns, kColumns at a time: to[k][j] = from[k][j], zero beyond the last. Reads along the rows.
 inline void PackRows(const float* from, int64_t stride, int64_t terms, int64_t columns, float* to) {
-  if (columns >= kColumns) {
-    for (int64_t k = 0; k < terms; ++k, from += stride, to += kColumns) {
-      SaveLanes(LoadLanes(from), to);
-      SaveLanes(LoadLanes(from + kLanes), to + kLanes);
-    }
-    return;
-  }
   for (int64_t k = 0; k < terms; ++k, from += stride, to += kColumns) {
-    CopyFloats(from, columns, to);
-    std::fill(to + columns, to + kColumns, 0.0f);
+    int64_t j = 0;
+    for (; j + kColumns <= columns; j += kColumns) {
+      SaveLanes(LoadLanes(from + j), to + j * terms);
+      SaveLanes(LoadLanes(from + j + kLanes), to + j * terms + kLanes);
+    }
+    if (j == columns) continue;
+    CopyFloats(from + j, columns - j, to + j * terms);
+    std::fill(to + j * terms + columns - j, to + j * terms + kColumns, 0.0f);
   }
 }
 
