@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { PUBLISHED } from "./data/published/layout.ts";
 import { SLICE } from "./data/slice-bounds.ts";
 import { distanceSchema, optimizerSchema, scheduleSchema } from "./method.ts";
 import { teacherAddress } from "./teach/address.ts";
@@ -19,10 +20,21 @@ const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or
 const mixupP = z.number().min(0).max(10);
 
 const source = z.union([
-  z.strictObject({ folder: z.string(), split }),
+  /** A data set as its publisher lays it out in `folder`; `part`: such as train. */
+  z.strictObject({ published: z.enum(PUBLISHED), folder: z.string(), part: z.string(), split }),
+  /** Without `published`: so that what is missing there is told, not that it cannot stand beside `folder`. */
+  z.strictObject({ folder: z.string(), published: z.never().optional(), split }),
   /** `list`: the file that names the images; `classes`: a file with a class name on each line. */
   z.strictObject({ folder: z.string(), list: z.string(), classes: z.string().optional(), split }),
   z.strictObject({ shards: z.string(), classes: z.string().optional(), split }),
+  /** `image`, `label`: names of columns. */
+  z.strictObject({
+    parquet: z.string(),
+    image: z.string().optional(),
+    label: z.string().optional(),
+    classes: z.string().optional(),
+    split,
+  }),
   z.strictObject({ fashion: z.enum(["train", "validation", "test"]), path: z.string().optional(), split }),
 ]);
 
@@ -139,7 +151,7 @@ const EITHER = [
   ["length.epochs", "length.steps"],
   ["student.depth", "student.blocks"],
   ...["train", "validation", "test"].map((split) =>
-    ["folder", "shards", "fashion"].map((kind) => `data.${split}.${kind}`),
+    ["folder", "shards", "parquet", "fashion"].map((kind) => `data.${split}.${kind}`),
   ),
 ];
 
@@ -161,6 +173,7 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
     if (!split) continue;
     if ("folder" in split) split.folder = place(split.folder);
     if ("shards" in split) split.shards = place(split.shards);
+    if ("parquet" in split) split.parquet = place(split.parquet);
     if ("list" in split) split.list = place(split.list);
     if ("classes" in split && split.classes) split.classes = place(split.classes);
     if ("fashion" in split && split.path) split.path = place(split.path);

@@ -15,11 +15,12 @@ export interface ClassCollection {
   push(label: string): void;
   /**
    * @param file a file of class names, one a line: it gives the order, and names to numbers
+   * @param names the same, where the data itself has them
    * @param are "labels": names, or positions from 0 where all are numbers; "folders": paths of class folders, of
    *   which a class's name is what they do not share, so that photos/cat and photos/dog are cat and dog
    * @throws UserError for a label that the file lacks
    */
-  finish(o: { file?: string; are: "labels" | "folders" }): Classes;
+  finish(o: { file?: string; names?: string[]; are: "labels" | "folders" }): Classes;
 }
 
 /**
@@ -41,17 +42,18 @@ export function collectClasses(where: string): ClassCollection {
       }
       order.push(place);
     },
-    finish({ file, are }) {
+    finish({ file, names, are }) {
       const texts = are === "folders" ? namesOfFolders([...known.keys()]) : [...known.keys()];
       const numbered = are === "labels" && texts.every((text) => /^\d+$/.test(text));
       const found = () => (numbered ? numbersUpTo(texts, where) : [...new Set(texts)].sort());
-      const labels = file === undefined ? found() : readNames(file);
+      const labels = file === undefined ? (names ?? found()) : readNames(file);
       const positions = new Map(labels.map((name, i) => [name, i]));
+      if (labels.length > MOST_CLASSES) throw new UserError(`${where} has more than ${MOST_CLASSES} classes`);
       const places = texts.map((text) => {
         const place = numbered ? Number(text) : positions.get(text);
         if (place === undefined || place >= labels.length)
           throw new UserError(
-            `${where} has a label ${text} that is not among the ${labels.length} of ${file}`,
+            `${where} has a label ${text} that is not among the ${labels.length} of ${file ?? "its own class names"}`,
           );
         return place;
       });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "@funmatch/config";
 import { readIdx } from "./idx.ts";
+import { labelled } from "./labelled.ts";
 import type { Source } from "./source.ts";
 
 const BUNDLED = fileURLToPath(new URL("../../data/fashion", import.meta.url));
@@ -63,22 +64,16 @@ export async function indexFashion({ fashion, path = BUNDLED }: FashionSpec): Pr
 export function fashionSource(index: FashionIndex): Source {
   const { name, height, width, pixels, classes, digest } = index;
   const size = height * width;
-  return {
-    name,
-    labels: LABELS,
-    size: classes.length,
-    digest,
-    label: (i) => classes[i]!,
-    nameOf: (i) => `image ${i} of ${name}`,
-    async read(i) {
-      const data = new Uint8Array(size * 3);
-      for (let from = i * size, to = 0; to < data.length; from++) {
-        const gray = pixels[from]!;
-        data[to++] = gray;
-        data[to++] = gray;
-        data[to++] = gray;
-      }
-      return { height, width, data };
-    },
-  };
+  async function read(i: number) {
+    const data = new Uint8Array(size * 3);
+    for (let from = i * size, to = 0; to < data.length; from++) {
+      const gray = pixels[from]!;
+      data[to++] = gray;
+      data[to++] = gray;
+      data[to++] = gray;
+    }
+    return { height, width, data };
+  }
+  const nameOf = (i: number) => `image ${i} of ${name}`;
+  return labelled({ name, labels: LABELS, classes, digest, nameOf, read });
 }

@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "@funmatch/config";
 import { column, type Names, nameAt, nameColumn } from "./columns.ts";
-import { EXTENSIONS, isPictureName, readPicture } from "./picture-file.ts";
+import { EXTENSIONS, filesSource, isPictureName } from "./picture-file.ts";
 import type { Source } from "./source.ts";
 
 /** A folder that holds one folder of images for each class. */
@@ -79,16 +79,7 @@ function isFolder(path: string): boolean {
 }
 
 /** The images of an indexed folder. */
-export function folderSource(index: FolderIndex): Source {
-  const { root, labels, names, classes, digest } = index;
+export function folderSource({ root, labels, names, classes, digest }: FolderIndex): Source {
   const pathOf = (i: number) => join(root, labels[classes[i]!]!, nameAt(names, i));
-  return {
-    name: root,
-    labels,
-    size: classes.length,
-    digest,
-    label: (i) => classes[i]!,
-    nameOf: pathOf,
-    read: (i) => readPicture(pathOf(i)),
-  };
+  return filesSource({ name: root, labels, classes, digest, pathOf });
 }

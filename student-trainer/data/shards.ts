@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { UserError } from "@funmatch/config";
 import { collectClasses } from "./classes.ts";
 import { column, type Names, nameAt, nameColumn } from "./columns.ts";
+import { labelled } from "./labelled.ts";
 import { decodeNamed, EXTENSIONS } from "./picture-file.ts";
+import { type ShardFile, withShard } from "./shard-file.ts";
 import { shardPaths } from "./shard-paths.ts";
 import type { Source } from "./source.ts";
-import { type Member, membersOf, type TarFile } from "./tar.ts";
+import { type Member, membersOf } from "./tar.ts";
 
 const LARGEST_LABEL = 2 ** 20;
 const LARGEST_IMAGE = 2 ** 28;
@@ -48,7 +49,7 @@ export async function indexShards({ shards: pattern, classes: file }: ShardsSpec
   const collected = collectClasses(pattern);
   const hash = createHash("sha256");
   for (const [shard, path] of paths.entries()) {
-    withTar(path, (tar) => {
+    withShard(path, (tar) => {
       for (const { key, image, label } of samplesOf(tar)) {
         hash.update(`${JSON.stringify([key, label, image.size])}\n`);
         keys.push(key);
@@ -75,7 +76,7 @@ interface Sample {
 }
 
 /** Members that follow each other with the same key make a sample. */
-function* samplesOf(tar: TarFile): Generator<Sample> {
+function* samplesOf(tar: ShardFile): Generator<Sample> {
   let key: string | undefined;
   let parts = new Map<string, Member>();
   for (const member of membersOf(tar)) {
@@ -94,7 +95,7 @@ function* samplesOf(tar: TarFile): Generator<Sample> {
   if (key !== undefined) yield sampleOf(tar, key, parts);
 }
 
-function sampleOf(tar: TarFile, key: string, parts: Map<string, Member>): Sample {
+function sampleOf(tar: ShardFile, key: string, parts: Map<string, Member>): Sample {
   const fail = (what: string): never => {
     throw new UserError(`${tar.path}: sample ${key} ${what}`);
   };
@@ -122,44 +123,11 @@ function labelInJson(written: string): string | undefined {
   }
 }
 
-function withTar<T>(path: string, use: (tar: TarFile) => T): T {
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch (error) {
-    throw new UserError(`the shard ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) throw new UserError(`the shard ${path} is not a file`);
-    return use({ path, size: stat.size, read: (offset, length) => readExactly(file, path, offset, length) });
-  } finally {
-    closeSync(file);
-  }
-}
-
-function readExactly(file: number, path: string, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; ) {
-    const read = readSync(file, bytes, at, length - at, offset + at);
-    if (read === 0) throw new UserError(`the shard ${path} has become shorter`);
-    at += read;
-  }
-  return bytes;
-}
-
 /** The images of indexed shards, each read alone where it lies. */
 export function shardsSource(index: ShardsIndex): Source {
   const { name, paths, labels, keys, shards, offsets, sizes, classes, digest } = index;
   const nameOf = (i: number) => `${nameAt(keys, i)} in ${paths[shards[i]!]!}`;
-  return {
-    name,
-    labels,
-    size: classes.length,
-    digest,
-    label: (i) => classes[i]!,
-    nameOf,
-    read: (i) =>
-      decodeNamed(nameOf(i), () => withTar(paths[shards[i]!]!, (tar) => tar.read(offsets[i]!, sizes[i]!))),
-  };
+  const read = (i: number) =>
+    decodeNamed(nameOf(i), () => withShard(paths[shards[i]!]!, (tar) => tar.read(offsets[i]!, sizes[i]!)));
+  return labelled({ name, labels, classes, digest, nameOf, read });
 }

@@ -1,7 +1,10 @@
 import type { Image } from "@funmatch/views";
 import { type FashionIndex, type FashionSpec, fashionSource, indexFashion } from "./fashion.ts";
 import { type FolderIndex, type FolderSpec, folderSource, indexFolder } from "./folder.ts";
-import { indexList, type ListIndex, type ListSpec, listSource } from "./list.ts";
+import { indexList, type ListSpec } from "./list.ts";
+import { type ListIndex, listSource } from "./listed-files.ts";
+import { indexParquet, type ParquetIndex, type ParquetSpec, parquetSource } from "./parquet.ts";
+import { indexPublished, type PublishedSpec } from "./published.ts";
 import { indexShards, type ShardsIndex, type ShardsSpec, shardsSource } from "./shards.ts";
 import { type Slice, sliced, sliceOf } from "./slice.ts";
 
@@ -22,10 +25,14 @@ export interface Source {
 }
 
 /** Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]". */
-export type SourceSpec = (FolderSpec | ListSpec | ShardsSpec | FashionSpec) & { split?: string };
+export type SourceSpec = (FolderSpec | ListSpec | PublishedSpec | ShardsSpec | ParquetSpec | FashionSpec) & {
+  split?: string;
+};
 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
-export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | FashionIndex) & { slice?: Slice };
+export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | ParquetIndex | FashionIndex) & {
+  slice?: Slice;
+};
 
 /**
  * Indexes several sources. Parts of the same data share one index.
@@ -47,6 +54,8 @@ export async function indexSources(specs: Record<string, SourceSpec>): Promise<R
 
 function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
   if ("shards" in spec) return indexShards(spec);
+  if ("parquet" in spec) return indexParquet(spec);
+  if ("published" in spec) return indexPublished(spec);
   if ("list" in spec) return indexList(spec);
   return "folder" in spec ? indexFolder(spec) : indexFashion(spec);
 }
@@ -64,6 +73,8 @@ function wholeOf(index: SourceIndex): Source {
       return listSource(index);
     case "shards":
       return shardsSource(index);
+    case "parquet":
+      return parquetSource(index);
     case "fashion":
       return fashionSource(index);
     default:

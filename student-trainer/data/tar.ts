@@ -1,16 +1,9 @@
 import { UserError } from "@funmatch/config";
+import type { ShardFile } from "./shard-file.ts";
 
 const BLOCK = 512;
 /** Names and extended headers are short; a longer one is an attack or an accident. */
 const LONGEST_HEADER = 2 ** 20;
-
-/** A file that tar members are read from. */
-export interface TarFile {
-  path: string;
-  size: number;
-  /** Exactly `length` bytes from `offset` on. */
-  read(offset: number, length: number): Uint8Array;
-}
 
 /** A regular file in a tar: its bytes are `size` from `offset` on. */
 export interface Member {
@@ -25,7 +18,7 @@ export interface Member {
  *
  * @throws UserError naming the tar and the place, for a damaged, cut, compressed or sparse one.
  */
-export function* membersOf(tar: TarFile): Generator<Member> {
+export function* membersOf(tar: ShardFile): Generator<Member> {
   let longName: string | undefined;
   let longSize: number | undefined;
   for (let at = 0; at < tar.size; ) {

@@ -21,7 +21,9 @@ test("the row of examples does not depend on the batch size", () => {
 });
 
 test("epochs and seeds have orders of their own; steps can be asked for in any order", () => {
-  const orders = [orderOf(1, 0, 100), orderOf(1, 1, 100), orderOf(2, 0, 100)].map(String);
+  const orders = [orderOf(1, 0, 100), orderOf(1, 1, 100), orderOf(2, 0, 100)].map((order) =>
+    String(Array.from({ length: 100 }, (_, position) => order(position))),
+  );
   expect(new Set(orders).size).toBe(3);
   const late = examplesOf(1, 40, 10, 100);
   for (let step = 1; step <= 200; step++) examplesOf(1, step, 10, 100);
@@ -29,3 +31,11 @@ test("epochs and seeds have orders of their own; steps can be asked for in any o
 });
 
 test("there is no step 0", () => expect(() => examplesOf(1, 0, 10, 100)).toThrow("count from 1"));
+
+test("a step far into a long run over much data costs no more than the first", () => {
+  const size = 4_000_000_000;
+  const late = examplesOf(1, 2 ** 40, 512, size);
+  expect(late).toHaveLength(512);
+  expect(late[0]!.epoch).toBe(Math.floor(((2 ** 40 - 1) * 512) / size));
+  expect(late.every(({ index }) => index >= 0 && index < size)).toBe(true);
+});

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { lines, outcome } from "./outcome.ts";
 import { type MeddlingProxy, startProxy } from "./proxy.ts";
 import { startFunmatch, startSmallTeacher, TOKEN, temporaryFolder, writeRunConfig } from "./services.ts";
 
@@ -42,27 +43,6 @@ function runConfig(folder: string, url: string): string {
     log: { everySteps: 1 },
     inFlight: 6,
   });
-}
-
-function lines(path: string): Record<string, unknown>[] {
-  const text = readFileSync(path, "utf8").trim();
-  return text ? text.split("\n").map((line) => JSON.parse(line)) : [];
-}
-
-/** What must not depend on whether a run was interrupted: everything but time. */
-function outcome(run: string) {
-  const newest = readdirSync(join(run, "checkpoints")).sort().at(-1)!;
-  const checkpoint = JSON.parse(readFileSync(join(run, "checkpoints", newest, "checkpoint.json"), "utf8"));
-  const metrics = lines(join(run, "metrics.jsonl")).map((line) =>
-    Object.fromEntries(Object.entries(line).filter(([key]) => !/(Seconds|PerSecond)$/.test(key))),
-  );
-  return {
-    step: checkpoint.step,
-    parametersSha256: checkpoint.parametersSha256,
-    stateSha256: checkpoint.stateSha256,
-    metrics,
-    ledger: lines(join(run, "ledger.jsonl")),
-  };
 }
 
 test("a run killed at five random points ends as an undisturbed one, bit for bit", async () => {

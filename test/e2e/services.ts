@@ -41,6 +41,10 @@ export async function startSmallTeacher(o: {
   resolution: number;
   classes: number;
   model?: Partial<BitConfig>;
+  /** 0, the default: any free one. */
+  port?: number;
+  /** What a gateway in front of it signs with. */
+  secret?: string;
 }): Promise<TeacherProcess> {
   const weights = join(o.folder, "teacher.npz");
   await writeTeacherWeights(weights, { blocks: [1, 1], width: 0.5, classes: o.classes, ...o.model });
@@ -48,8 +52,9 @@ export async function startSmallTeacher(o: {
   writeFileSync(
     config,
     stringify({
-      listen: { host: "127.0.0.1", port: 0 },
+      listen: { host: "127.0.0.1", port: o.port ?? 0 },
       tokens: [TOKEN],
+      ...(o.secret ? { identity: { secret: o.secret } } : {}),
       models: { prof: { format: "npz", path: weights, resolution: o.resolution, valueRange: [-1, 1] } },
     }),
   );

@@ -47,6 +47,19 @@ test("the list and the class names of a split are files beside the config, with 
   });
 });
 
+test("Parquet files and published data sets are found beside the config", () => {
+  const { path, config } = read([
+    "data.train.parquet=data/*.parquet",
+    "data.train.image=img",
+    "data.validation.published=flowers102",
+    "data.validation.part=validation",
+  ]);
+  expect(config().data).toMatchObject({
+    train: { parquet: join(path, "../data/*.parquet"), image: "img" },
+    validation: { published: "flowers102", folder: join(path, "../photos/validation"), part: "validation" },
+  });
+});
+
 test("an override takes the place of the key that it excludes", () => {
   expect(read(["length.steps=20"]).config().length).toEqual({ steps: 20 });
   const { student } = read(["student.blocks=[1, 1]"]).config();
@@ -84,6 +97,9 @@ test.each([
   ["ensemble=10", "ensemble is of design fix/ic_ens alone"],
   ["design=same/cc", "design: "],
   ["student.width=0.3", "student.width: Invalid number: must be a multiple of 0.5"],
+  ["data.train.published=flowers102", "data.train.part: Invalid input: expected string"],
+  ["data.train={ published: flowers, folder: x, part: train }", 'expected one of "flowers102"|'],
+  ["data.train={ parquet: x, lable: y }", 'did you mean "label"?'],
   ['data.train.split="90%"', "data.train.split: expected a part such as [:90%]"],
   ["student.depth=27", "expected one of 26|50|101|152|200"],
   ["distance.kind=kd", "distance.kind: expected one of kl|hard|euclidean|l2|logsoftmax_euclidean"],

@@ -62,16 +62,67 @@ describe("every kind of picture becomes upright RGB", () => {
     expect(Buffer.from((await decode(file)).data).equals(pixels)).toBe(true);
   });
 
-  test("PNG with a palette", async () => {
-    const image = await decode(await original().png({ palette: true }).toBuffer());
-    expect(image.data.length).toBe(pixels.length);
+  test("PNG with a palette, interlaced", async () => {
+    const file = await original().png({ palette: true, progressive: true }).toBuffer();
+    expect(await sharp(file).metadata()).toMatchObject({ isPalette: true, isProgressive: true });
+    expect(Buffer.from((await decode(file)).data).equals(pixels)).toBe(true);
   });
 
-  test("EXIF orientation 6 turns a quarter right: the top row ends up at the right", async () => {
-    const image = await decode(await original().withMetadata({ orientation: 6 }).png().toBuffer());
-    expect([image.height, image.width]).toEqual([WIDTH, HEIGHT]);
-    expect(pixel(image, 5, HEIGHT - 1)).toEqual([255, 255, 255]);
-    expect(pixel(image, 5, 3)).toEqual([200, 30, 40]);
+  test("grayscale PNG, with and without alpha", async () => {
+    for (const gray of [original().toColourspace("b-w"), original().ensureAlpha(0.5).toColourspace("b-w")]) {
+      const image = await decode(await gray.png().toBuffer());
+      expect(image.data.length).toBe(pixels.length);
+      const [r, g, b] = pixel(image, 8, 4);
+      expect([g, b]).toEqual([r, r]);
+      expect(pixel(image, 0, 0)).toEqual([255, 255, 255]);
+    }
+  });
+
+  test("lossless WebP with alpha, exactly", async () => {
+    const image = await decode(
+      await original().ensureAlpha(0.25).webp({ lossless: true, exact: true }).toBuffer(),
+    );
+    expect(Buffer.from(image.data).equals(pixels)).toBe(true);
+  });
+
+  test("progressive JPEG: the same pixels as the baseline one", async () => {
+    const options = { quality: 90, mozjpeg: false, optimizeCoding: true };
+    const baseline = await original().jpeg(options).toBuffer();
+    const progressive = await original()
+      .jpeg({ ...options, progressive: true })
+      .toBuffer();
+    expect((await sharp(progressive).metadata()).isProgressive).toBe(true);
+    expect(Buffer.from((await decode(progressive)).data)).toEqual(Buffer.from((await decode(baseline)).data));
+  });
+
+  /** Of each EXIF orientation: size, and where the original's corners (top left, bottom right) end up. */
+  test.each([
+    [1, "as it is", [HEIGHT, WIDTH], [0, 0]],
+    [2, "mirrored", [HEIGHT, WIDTH], [0, WIDTH - 1]],
+    [3, "upside down", [HEIGHT, WIDTH], [HEIGHT - 1, WIDTH - 1]],
+    [4, "flipped", [HEIGHT, WIDTH], [HEIGHT - 1, 0]],
+    [5, "transposed", [WIDTH, HEIGHT], [0, 0]],
+    [6, "a quarter to the right", [WIDTH, HEIGHT], [0, HEIGHT - 1]],
+    [7, "transposed the other way", [WIDTH, HEIGHT], [WIDTH - 1, HEIGHT - 1]],
+    [8, "a quarter to the left", [WIDTH, HEIGHT], [WIDTH - 1, 0]],
+  ])("EXIF orientation %i: %s", async (orientation, _, size, corner) => {
+    // Nothing but the top left corner is white.
+    const raw = Buffer.alloc(pixels.length);
+    raw.fill(255, 0, 3);
+    const marked = sharp(raw, { raw: { width: WIDTH, height: HEIGHT, channels: 3 } });
+    for (const format of ["png", "jpeg", "webp"] as const) {
+      const file = await marked
+        .clone()
+        .withMetadata({ orientation })
+        .toFormat(format, { quality: 100 })
+        .toBuffer();
+      expect((await sharp(file).metadata()).orientation, format).toBe(orientation);
+      const image = await decode(file);
+      expect([image.height, image.width], format).toEqual(size);
+      const brightest = image.data.indexOf(image.data.reduce((most, value) => Math.max(most, value)));
+      const place = Math.floor(brightest / 3);
+      expect([Math.floor(place / image.width), place % image.width], format).toEqual(corner);
+    }
   });
 });
 
