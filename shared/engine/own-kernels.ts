@@ -10,8 +10,8 @@ import { DT, type NativeAttr, nativeBackend } from "./native.ts";
 interface OwnKernel {
   /** The inputs' names, in TensorFlow's order; all of the element type `T`. */
   inputs: string[];
-  /** The attributes beside `T`, and which kind of number each is. */
-  attributes: Record<string, "int" | "float" | "bool">;
+  /** The attributes beside `T`, and of which kind each is. */
+  attributes: Record<string, "int" | "float" | "bool" | "string">;
   outputs: number;
 }
 
@@ -50,6 +50,31 @@ const FAMILIES: Record<string, Record<string, OwnKernel>> = {
       outputs: 1,
     },
   },
+  batch_norm: {
+    FunmatchChannelMoments: { inputs: ["x"], attributes: {}, outputs: 2 },
+    FunmatchBatchNorm: {
+      inputs: ["x", "scale", "bias", "mean", "variance"],
+      attributes: { activation: "string", epsilon: "float" },
+      outputs: 1,
+    },
+    FunmatchBatchNormGrad: {
+      inputs: ["dy", "x", "scale", "bias", "mean", "variance"],
+      attributes: { activation: "string", epsilon: "float" },
+      outputs: 3,
+    },
+  },
+  layer_norm: {
+    FunmatchLayerNorm: { inputs: ["x", "scale", "bias"], attributes: { epsilon: "float" }, outputs: 3 },
+    FunmatchLayerNormGrad: {
+      inputs: ["dy", "x", "scale", "mean", "inverse"],
+      attributes: {},
+      outputs: 3,
+    },
+  },
+  gelu: {
+    FunmatchGelu: { inputs: ["x"], attributes: {}, outputs: 1 },
+    FunmatchGeluGrad: { inputs: ["dy", "x"], attributes: {}, outputs: 1 },
+  },
   adam: {
     FunmatchSumOfSquares: { inputs: ["x"], attributes: {}, outputs: 1 },
     FunmatchAdam: {
@@ -78,10 +103,11 @@ function kernelOf(name: string, { inputs, attributes, outputs }: OwnKernel): tf.
       int: binding.TF_ATTR_INT,
       float: binding.TF_ATTR_FLOAT,
       bool: binding.TF_ATTR_BOOL,
+      string: binding.TF_ATTR_STRING,
     };
     const attrs: NativeAttr[] = [{ name: "T", type: binding.TF_ATTR_TYPE, value: DT.float }];
     for (const [attribute, kind] of Object.entries(attributes)) {
-      const value = (given.attrs as Record<string, number | boolean>)[attribute] as number;
+      const value = (given.attrs as Record<string, NativeAttr["value"]>)[attribute] as number;
       attrs.push({ name: attribute, type: types[kind], value });
     }
     const tensors = inputs.map((input) => given.inputs[input] as tf.TensorInfo);

@@ -1,16 +1,38 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { fused } from "./fused.ts";
 
 /** flax's. */
 const EPSILON = 1e-6;
 
 /**
- * LayerNorm over the last axis, with the gradient written by hand.
+ * LayerNorm over the last axis: by the engine's fused operation, where it has one.
  *
  * @param x [..., C]
  * @param scale [C]
  * @param bias [C]
  */
 export function layerNorm<T extends tf.Tensor>(x: T, scale: tf.Tensor, bias: tf.Tensor): T {
+  const [forward, backward] = [fused("FunmatchLayerNorm"), fused("FunmatchLayerNormGrad")];
+  if (!forward || !backward) return plainLayerNorm(x, scale, bias);
+  const normalise = tf.customGrad((...args) => {
+    const [input, gain, offset] = args as unknown as [tf.Tensor, tf.Tensor, tf.Tensor];
+    const save = args[3] as unknown as tf.GradSaveFunc;
+    const inputs = { x: input, scale: gain, bias: offset };
+    const [value, mean, inverse] = forward(inputs, { epsilon: EPSILON });
+    save([input, gain, mean!, inverse!]);
+    return {
+      value: value!,
+      gradFunc: (dy, saved) => {
+        const [x, scale, mean, inverse] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+        return backward({ dy: dy as tf.Tensor, x, scale, mean, inverse });
+      },
+    };
+  });
+  return normalise(x, scale, bias) as T;
+}
+
+/** The same in tfjs's operations, with the gradient written by hand. */
+export function plainLayerNorm<T extends tf.Tensor>(x: T, scale: tf.Tensor, bias: tf.Tensor): T {
   const normalise = tf.customGrad((...args) => {
     const [input, gain, offset] = args as unknown as [T, tf.Tensor, tf.Tensor];
     const save = args[3] as unknown as tf.GradSaveFunc;

@@ -1,3 +1,4 @@
+import type { Activation } from "./activation.ts";
 /** What tells one MobileNetV3 from another. */
 export interface MobileNetV3Config {
   size: "small" | "large";
@@ -7,8 +8,6 @@ export interface MobileNetV3Config {
   /** Share of the running statistics that a step keeps; Keras's is 0.999, which short runs never fill. */
   momentum: number;
 }
-
-export type Activation = "relu" | "hardSwish";
 
 /** An inverted residual block: expand, depthwise convolution, squeeze and excite, project. */
 export interface Block {

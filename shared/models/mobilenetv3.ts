@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { type Activation, activate, hardSigmoid } from "./activation.ts";
 import { batchStatistics, normalise, normaliseByOwn } from "./batch-norm.ts";
 import type { Weights } from "./bit-config.ts";
 import { fansOf, xavierUniform } from "./kernel-init.ts";
 import {
-  type Activation,
   type Block,
   type MobileNetV3Config,
   mobileNetV3Blocks,
@@ -45,9 +45,9 @@ function apply(config: MobileNetV3Config): Network {
     const statistics: Parameters = {};
     const norm = training ? trainingNorm(params, config.momentum, statistics) : inferenceNorm(params);
     let y = tf.conv2d(x, params["conv/kernel"] as tf.Tensor4D, 2, "same");
-    y = activate(norm("conv_bn", y), "hardSwish");
+    y = norm("conv_bn", y, "hardSwish");
     for (const block of blocks) y = invertedResidual(params, norm, block, y);
-    y = activate(norm("conv_1_bn", pointwise(params, "conv_1", y)), "hardSwish");
+    y = norm("conv_1_bn", pointwise(params, "conv_1", y), "hardSwish");
     const pooled = tf.mean(y, [1, 2]) as tf.Tensor2D;
     const preLogits = activate(dense(params, "conv_2", pooled), "hardSwish");
     const logits = dense(params, "head", preLogits);
@@ -55,27 +55,26 @@ function apply(config: MobileNetV3Config): Network {
   };
 }
 
-/** BatchNorm by name. */
-type Norm = (name: string, x: tf.Tensor4D) => tf.Tensor4D;
+/** BatchNorm by name, and what follows it. */
+type Norm = (name: string, x: tf.Tensor4D, activation: Activation) => tf.Tensor4D;
 
 function inferenceNorm(params: Parameters): Norm {
-  return (name, x) =>
-    normalise(x, params[`${name}/scale`]!, params[`${name}/bias`]!, {
-      mean: params[`${name}/mean`]!,
-      variance: params[`${name}/variance`]!,
-    });
+  return (name, x, activation) => {
+    const running = { mean: params[`${name}/mean`]!, variance: params[`${name}/variance`]! };
+    return normalise(x, params[`${name}/scale`]!, params[`${name}/bias`]!, running, activation);
+  };
 }
 
 /** @param statistics where the new running statistics go */
 function trainingNorm(params: Parameters, momentum: number, statistics: Parameters): Norm {
-  return (name, x) => {
+  return (name, x, activation) => {
     const own = batchStatistics(x);
     for (const part of ["mean", "variance"] as const)
       statistics[`${name}/${part}`] = tf.add(
         tf.mul(params[`${name}/${part}`]!, momentum),
         tf.mul(own[part], 1 - momentum),
       );
-    return normaliseByOwn(x, params[`${name}/scale`]!, params[`${name}/bias`]!, own);
+    return normaliseByOwn(x, params[`${name}/scale`]!, params[`${name}/bias`]!, own, activation);
   };
 }
 
@@ -83,11 +82,11 @@ function invertedResidual(params: Parameters, norm: Norm, block: Block, x: tf.Te
   const { name, activation, stride } = block;
   let y = x;
   if (params[`${name}/expand/kernel`])
-    y = activate(norm(`${name}/expand_bn`, pointwise(params, `${name}/expand`, y)), activation);
+    y = norm(`${name}/expand_bn`, pointwise(params, `${name}/expand`, y), activation);
   y = tf.depthwiseConv2d(y, params[`${name}/depthwise/kernel`] as tf.Tensor4D, stride, "same");
-  y = activate(norm(`${name}/depthwise_bn`, y), activation);
+  y = norm(`${name}/depthwise_bn`, y, activation);
   if (block.squeezed) y = squeezeExcite(params, name, y);
-  y = norm(`${name}/project_bn`, pointwise(params, `${name}/project`, y));
+  y = norm(`${name}/project_bn`, pointwise(params, `${name}/project`, y), "none");
   return stride === 1 && block.input === block.output ? tf.add(x, y) : y;
 }
 
@@ -107,13 +106,4 @@ function pointwise(params: Parameters, name: string, x: tf.Tensor4D): tf.Tensor4
 function dense(params: Parameters, name: string, x: tf.Tensor2D): tf.Tensor2D {
   const kernel = params[`${name}/kernel`]!;
   return tf.add(tf.matMul(x, tf.reshape(kernel, [x.shape[1], -1])), params[`${name}/bias`]!) as tf.Tensor2D;
-}
-
-function activate<T extends tf.Tensor>(x: T, activation: Activation): T {
-  return activation === "relu" ? tf.relu(x) : tf.mul(x, hardSigmoid(x));
-}
-
-/** A sigmoid of straight lines: 0 below -3, 1 above 3. */
-function hardSigmoid<T extends tf.Tensor>(x: T): T {
-  return tf.mul(tf.relu6(tf.add(x, 3)), 1 / 6);
 }

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Weights } from "./bit-config.ts";
+import { gelu } from "./gelu.ts";
 import { fansOf, lecunNormal, xavierUniform } from "./kernel-init.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { type Network, type NetworkFamily, type Normal, requireParameters } from "./network.ts";
@@ -125,12 +126,6 @@ function dense(params: Parameters, name: string, x: tf.Tensor3D, channels: numbe
 
 function norm(params: Parameters, name: string, x: tf.Tensor3D): tf.Tensor3D {
   return layerNorm(x, params[`${name}/scale`]!, params[`${name}/bias`]!);
-}
-
-/** GELU by its approximation with tanh, flax's default. */
-function gelu(x: tf.Tensor3D): tf.Tensor3D {
-  const inner = tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), 0.044715)), Math.sqrt(2 / Math.PI));
-  return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(inner), 1));
 }
 
 /** Sines and cosines of x and y at width / 4 wavelengths from 2π to 2π · 10,000, as in MoCo v3: [1, down · across, width]. */

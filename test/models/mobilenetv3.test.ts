@@ -80,7 +80,7 @@ test("BatchNorm's gradients equal the definition differentiated by tfjs", () => 
     const { mean, variance } = tf.moments(x, [0, 1, 2]);
     return tf.add(tf.mul(tf.div(tf.sub(x, mean), tf.sqrt(tf.add(variance, 1e-3))), scale), bias);
   };
-  const ours: Norm = (x, scale, bias) => normaliseByOwn(x, scale, bias, batchStatistics(x));
+  const ours: Norm = (x, scale, bias) => normaliseByOwn(x, scale, bias, batchStatistics(x), "none");
   const results = (norm: Norm) => {
     const loss = (x: tf.Tensor, scale: tf.Tensor, bias: tf.Tensor) =>
       tf.sum(tf.mul(weight, tf.square(norm(x as tf.Tensor4D, scale, bias))));
