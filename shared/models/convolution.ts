@@ -13,16 +13,13 @@ const NAME = "FunmatchConvolution";
  */
 export function convolve(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, pad: number): tf.Tensor4D {
   const own = fused(NAME);
-  return own ? (own({ x, kernel }, { stride, pad })[0] as tf.Tensor4D) : plainConvolve(x, kernel, stride, pad);
+  return own
+    ? (own({ x, kernel }, { stride, pad })[0] as tf.Tensor4D)
+    : plainConvolve(x, kernel, stride, pad);
 }
 
 /** The same in tfjs's operations. */
-export function plainConvolve(
-  x: tf.Tensor4D,
-  kernel: tf.Tensor4D,
-  stride: number,
-  pad: number,
-): tf.Tensor4D {
+export function plainConvolve(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, pad: number): tf.Tensor4D {
   if (stride === 1 && 2 * pad === kernel.shape[0] - 1) return tf.conv2d(x, kernel, 1, "same");
   // SAME would pad a strided convolution on one side only, and the gradients of explicit padding are slow.
   return tf.conv2d(padSpatially(x, pad, 0), kernel, stride, "valid");
@@ -44,7 +41,8 @@ tf.registerGradient({
     const dy = gradient as tf.Tensor;
     const [, height, width] = x.shape;
     return {
-      x: () => fused(`${NAME}ByInput`)!({ dy, kernel }, { ...attributes, height, width } as tf.NamedAttrMap)[0]!,
+      x: () =>
+        fused(`${NAME}ByInput`)!({ dy, kernel }, { ...attributes, height, width } as tf.NamedAttrMap)[0]!,
       kernel: () =>
         fused(`${NAME}ByKernel`)!({ x, dy }, { ...attributes, side: kernel.shape[0] } as tf.NamedAttrMap)[0]!,
     };

@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { loadEngine } from "@funmatch/engine";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -44,7 +47,10 @@ const WINOGRAD: Case[] = [
 ];
 
 const named = (cases: Case[]) =>
-  cases.map((one) => [`[${one.x}] ${one.side}x${one.side}/${one.stride} pad ${one.pad} to ${one.outputs}`, one] as const);
+  cases.map(
+    (one) =>
+      [`[${one.x}] ${one.side}x${one.side}/${one.stride} pad ${one.pad} to ${one.outputs}`, one] as const,
+  );
 
 const given = ({ x, outputs, side }: Case) => [
   seeded(1, x),
@@ -70,10 +76,14 @@ describe("a convolution of ours", () => {
     for (const [i, want] of wanted!.entries()) expect(relativeDifference(got![i]!, want)).toBeLessThan(2e-6);
   });
 
-  test.each(named(WINOGRAD))("by Winograd's algorithm: %s, values and gradients are TensorFlow's", (_, one) => {
-    const [got, wanted] = [own(one), plain(one)].map((fn) => valueAndGradients(fn, given(one)));
-    for (const [i, want] of wanted!.entries()) expect(relativeDifference(got![i]!, want)).toBeLessThan(1e-5);
-  });
+  test.each(named(WINOGRAD))(
+    "by Winograd's algorithm: %s, values and gradients are TensorFlow's",
+    (_, one) => {
+      const [got, wanted] = [own(one), plain(one)].map((fn) => valueAndGradients(fn, given(one)));
+      for (const [i, want] of wanted!.entries())
+        expect(relativeDifference(got![i]!, want)).toBeLessThan(1e-5);
+    },
+  );
 
   test.each(named([PATCHES[1]!, PATCHES[7]!, WINOGRAD[2]!, WINOGRAD[5]!]))(
     "%s: the same bits each time, and each image as if it were alone",
@@ -87,8 +97,17 @@ describe("a convolution of ours", () => {
     },
   );
 
+  test("one thread and five compute the same bits", async () => {
+    const [one, five] = await Promise.all(["1", "5"].map(digestWith));
+    expect(one).toMatch(/^[0-9a-f]{64}$/);
+    expect(five).toBe(one);
+  });
+
   test("of no images is empty, and gives a kernel's gradient of zeros", () => {
-    const [y, dx, dkernel] = valueAndGradients(own(WINOGRAD[0]!), [tf.zeros([0, 4, 4, 16]), seeded(1, [3, 3, 16, 16])]);
+    const [y, dx, dkernel] = valueAndGradients(own(WINOGRAD[0]!), [
+      tf.zeros([0, 4, 4, 16]),
+      seeded(1, [3, 3, 16, 16]),
+    ]);
     expect([y!.length, dx!.length]).toEqual([0, 0]);
     expect([...dkernel!]).toEqual(new Array(9 * 16 * 16).fill(0));
   });
@@ -101,6 +120,12 @@ describe("a convolution of ours", () => {
     expect(() => convolve(tf.ones(x as never), tf.ones(kernel as never), 1, 1)).toThrow(message);
   });
 });
+
+async function digestWith(threads: string): Promise<string> {
+  const program = join(import.meta.dirname, "convolved.ts");
+  const env = { ...process.env, TF_NUM_INTRAOP_THREADS: threads };
+  return (await promisify(execFile)(process.execPath, [program], { env })).stdout;
+}
 
 function profiled(fn: () => tf.Tensor): { kernelNames: string[] } {
   const kernelNames: string[] = [];
