@@ -4,8 +4,9 @@ import { DT, type NativeAttr, nativeBackend } from "./native.ts";
 /**
  * Our own operations as kernels of tfjs, by the name that TensorFlow knows them by. A network asks
  * `tf.getKernel(name, tf.getBackend())` whether one is there, and calls it by `tf.engine().runKernel(name, inputs,
- * attributes)`; where it is not, it computes the same in tfjs's operations. They have no gradient of their own:
- * forward and backward are two operations, joined by `tf.customGrad`.
+ * attributes)`; where it is not, it computes the same in tfjs's operations. Their gradients are
+ * operations too, joined to them by the network: by `tf.customGrad`, or by `tf.registerGradient` where not every input's
+ * gradient is always wanted.
  */
 interface OwnKernel {
   /** The inputs' names, in TensorFlow's order; all of the element type `T`. */
@@ -17,6 +18,19 @@ interface OwnKernel {
 
 /** By family, which is the name of its source under `kernels/`. */
 const FAMILIES: Record<string, Record<string, OwnKernel>> = {
+  convolution: {
+    FunmatchConvolution: { inputs: ["x", "kernel"], attributes: { stride: "int", pad: "int" }, outputs: 1 },
+    FunmatchConvolutionByInput: {
+      inputs: ["dy", "kernel"],
+      attributes: { stride: "int", pad: "int", height: "int", width: "int" },
+      outputs: 1,
+    },
+    FunmatchConvolutionByKernel: {
+      inputs: ["x", "dy"],
+      attributes: { stride: "int", pad: "int", side: "int" },
+      outputs: 1,
+    },
+  },
   group_norm_relu: {
     FunmatchGroupNormRelu: {
       inputs: ["x", "scale", "bias"],

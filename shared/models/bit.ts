@@ -1,8 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type BitConfig, bitShapes, unitName } from "./bit-config.ts";
+import { padSpatially } from "./convolution.ts";
 import { groupNormRelu } from "./group-norm.ts";
 import { head } from "./head.ts";
-import { padSpatially, standardizedConv } from "./standardized-conv.ts";
+import { standardizedConv } from "./standardized-conv.ts";
 
 type Parameters = Record<string, tf.Tensor>;
 type Convolve = typeof standardizedConv;

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 
-/** An operation that the engine brings beside tfjs's own; it has no gradient of its own. */
+/** An operation that the engine brings beside tfjs's own; it has no gradient unless one is registered. */
 export type Fused = (inputs: Record<string, tf.Tensor>, attributes?: tf.NamedAttrMap) => tf.Tensor[];
 
 /**

@@ -1,4 +1,3 @@
-export { loadAnyNetwork } from "./any-network.ts";
 export { type BitOutputs, bit, valueRange } from "./bit.ts";
 export {
   type BitConfig,

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type Activation, activate, hardSigmoid } from "./activation.ts";
 import { batchStatistics, normalise, normaliseByOwn } from "./batch-norm.ts";
 import type { Weights } from "./bit-config.ts";
+import { convolve } from "./convolution.ts";
 import { head } from "./head.ts";
 import { fansOf, xavierUniform } from "./kernel-init.ts";
 import {
@@ -100,7 +101,7 @@ function squeezeExcite(params: Parameters, name: string, x: tf.Tensor4D): tf.Ten
 }
 
 function pointwise(params: Parameters, name: string, x: tf.Tensor4D): tf.Tensor4D {
-  return tf.conv2d(x, params[`${name}/kernel`] as tf.Tensor4D, 1, "same");
+  return convolve(x, params[`${name}/kernel`] as tf.Tensor4D, 1, 0);
 }
 
 /** A 1×1 convolution of a single position: [N,I] → [N,O]. */

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { convolve } from "./convolution.ts";
 import { fused } from "./fused.ts";
 
 export const EPSILON = 1e-10;
@@ -15,17 +16,7 @@ export function standardizedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 
 
 /** The same with a kernel as it is: one that was standardised before, say. */
 export function paddedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
-  const side = kernel.shape[0];
-  if (stride === 1) return tf.conv2d(x, kernel, 1, "same");
-  // SAME would pad a strided convolution on one side only, and the gradients of explicit padding are slow.
-  return tf.conv2d(padSpatially(x, (side - 1) / 2, 0), kernel, stride, "valid");
-}
-
-/** Pads height and width by the same amount on every side. */
-export function padSpatially(x: tf.Tensor4D, by: number, value: number): tf.Tensor4D {
-  if (by === 0) return x;
-  const pad: [number, number] = [by, by];
-  return tf.pad(x, [[0, 0], pad, pad, [0, 0]], value);
+  return convolve(x, kernel, stride, (kernel.shape[0] - 1) / 2);
 }
 
 /** Standardises a kernel over all axes but its last: by the engine's fused operation, where it has one. */

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Weights } from "./bit-config.ts";
+import { convolve } from "./convolution.ts";
 import { gelu } from "./gelu.ts";
 import { head } from "./head.ts";
 import { fansOf, lecunNormal, xavierUniform } from "./kernel-init.ts";
@@ -54,7 +55,7 @@ function apply(config: ViTConfig): Network {
   const grid = patchGrid(config);
   return (params, x) => {
     requireParameters("ViT", names, params);
-    const patches = tf.conv2d(x, params["embedding/kernel"] as tf.Tensor4D, patch, "valid");
+    const patches = convolve(x, params["embedding/kernel"] as tf.Tensor4D, patch, 0);
     const [images, down, across] = patches.shape;
     if (down !== grid[0] || across !== grid[1])
       throw new Error(`this ViT takes images of ${config.image.join("×")}, not ${x.shape[1]}×${x.shape[2]}`);

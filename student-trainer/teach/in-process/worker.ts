@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { type Captured, captureStep, loadEngine } from "@funmatch/engine";
 import {
+  inferenceOf,
   isStatistic,
-  loadAnyNetwork,
-  networkOf,
+  loadNetwork,
   parameterCount,
   teacherVersion,
   valueRange,
@@ -48,18 +48,19 @@ const CHANNELS = 3;
 /** Runs in an engine worker: loads the weights and captures the forward pass once. */
 export async function start(init: TeacherInit): Promise<InProcessApi> {
   const { path: _, ...engine } = await loadEngine();
-  const { config, weights } = await loadAnyNetwork(init.path, init.resolution);
+  const loaded = await loadNetwork(init.path, init.resolution);
+  const { config, weights } = loaded;
   const trained = Object.fromEntries(Object.entries(weights).filter(([name]) => !isStatistic(name)));
-  const network = networkOf(config).apply();
+  const network = inferenceOf(loaded);
   const image = [init.resolution, init.resolution, CHANNELS];
   const imageBytes = init.resolution ** 2 * CHANNELS;
   const capture = (range: [number, number]) =>
     captureStep({
       inputs: { images: { shape: [init.batch, ...image], dtype: "uint8" } },
-      state: weights,
+      state: network.parameters,
       fn: ({ images }, parameters) => {
         const x = valueRange(images as tf.Tensor4D, range);
-        return { outputs: { logits: network(parameters, x, { training: false }).logits } };
+        return { outputs: { logits: network.logits(parameters, x) } };
       },
     });
   const graph = capture(init.valueRange);
