@@ -45,7 +45,7 @@ function inWords(card: Card, speeds: Record<number, number>): string {
   const runtime = Object.entries(card.runtime).map(([name, value]) => `${name} ${value}`);
   return [
     `${card.id}: ready, ${card.version}`,
-    `  ${card.classes} classes${card.labels ? ` (${card.labels.join(", ")})` : ""}, ${card.parameters} parameters`,
+    `  ${card.classes} classes${card.labels ? ` (${someOf(card.labels)})` : ""}, ${card.parameters} parameters`,
     `  images of ${resolution}x${resolution}, 0..255 become ${valueRange[0]}..${valueRange[1]}, other sizes are ${resizes ? "resized" : "refused"}`,
     `  ${runtime.join(", ")}`,
     card.bitStable
@@ -56,4 +56,10 @@ function inWords(card: Card, speeds: Record<number, number>): string {
         `  batch ${size.padStart(4)}  ${speed.toFixed(speed < 10 ? 1 : 0).padStart(6)} images/s`,
     ),
   ].join("\n");
+}
+
+const SHOWN = 10;
+
+function someOf(labels: string[]): string {
+  return labels.length <= SHOWN ? labels.join(", ") : `${labels.slice(0, SHOWN).join(", ")}, …`;
 }
