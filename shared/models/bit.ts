@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type BitConfig, bitShapes, unitName } from "./bit-config.ts";
-import { padSpatially } from "./convolution.ts";
 import { groupNormRelu } from "./group-norm.ts";
 import { head } from "./head.ts";
+import { maxPoolPastBorder } from "./max-pool.ts";
 import { standardizedConv } from "./standardized-conv.ts";
 
 type Parameters = Record<string, tf.Tensor>;
@@ -70,8 +70,7 @@ function over255(x: tf.Tensor4D): tf.Tensor4D {
 
 function root(convolve: Convolve, params: Parameters, x: tf.Tensor4D): tf.Tensor4D {
   const wide = convolve(x, params["root_block/conv_root/kernel"] as tf.Tensor4D, 2);
-  // Max-pooling looks past the border only where it must: padding never wins.
-  return tf.maxPool(padSpatially(wide, 1, Number.NEGATIVE_INFINITY), 3, 2, "valid");
+  return maxPoolPastBorder(wide);
 }
 
 function residualUnit(
