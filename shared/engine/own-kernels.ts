@@ -64,6 +64,18 @@ const FAMILIES: Record<string, Record<string, OwnKernel>> = {
       outputs: 3,
     },
   },
+  max_pool: {
+    FunmatchMaxPool: {
+      inputs: ["x"],
+      attributes: { side: "int", stride: "int", pad: "int" },
+      outputs: 2,
+    },
+    FunmatchMaxPoolGrad: {
+      inputs: ["dy", "place"],
+      attributes: { side: "int", stride: "int", pad: "int", height: "int", width: "int" },
+      outputs: 1,
+    },
+  },
   layer_norm: {
     FunmatchLayerNorm: { inputs: ["x", "scale", "bias"], attributes: { epsilon: "float" }, outputs: 3 },
     FunmatchLayerNormGrad: {

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type BitConfig, bitShapes, unitName } from "./bit-config.ts";
-import { padSpatially } from "./convolution.ts";
 import { groupNormRelu } from "./group-norm.ts";
+import { maxPoolPastBorder } from "./max-pool.ts";
 import { standardizedConv } from "./standardized-conv.ts";
 
 type Parameters = Record<string, tf.Tensor>;
@@ -64,8 +64,7 @@ function over255(x: tf.Tensor4D): tf.Tensor4D {
 
 function root(params: Parameters, x: tf.Tensor4D): tf.Tensor4D {
   const wide = standardizedConv(x, params["root_block/conv_root/kernel"] as tf.Tensor4D, 2);
-  // Max-pooling looks past the border only where it must: padding never wins.
-  return tf.maxPool(padSpatially(wide, 1, Number.NEGATIVE_INFINITY), 3, 2, "valid");
+  return maxPoolPastBorder(wide);
 }
 
 function residualUnit(params: Parameters, unit: string, x: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {

@@ -20,13 +20,25 @@ test("FUNMATCH_KERNELS=plain computes the same without them", () => {
   for (const [i, value] of plain!.y.entries()) expect(fused!.y[i]).toBeCloseTo(value, 5);
 });
 
+test("results are the same bits whatever the number of threads", () => {
+  const digests = [1, 2, 5].map((threads) =>
+    output("fused-digest.ts", { TF_NUM_INTRAOP_THREADS: String(threads) }),
+  );
+  expect(digests[0]).toMatch(/^[0-9a-f]{64}$/);
+  expect(new Set(digests).size).toBe(1);
+});
+
 /** What the main thread and two workers say. */
 function run(env: NodeJS.ProcessEnv): Said[] {
-  const program = join(import.meta.dirname, "fused-in-threads.ts");
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program], {
+  return JSON.parse(output("fused-in-threads.ts", env)) as Said[];
+}
+
+/** What a program beside this file writes; it must not complain. */
+function output(file: string, env: NodeJS.ProcessEnv): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, file)], {
     encoding: "utf8",
     env: { ...process.env, ...env },
   });
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return JSON.parse(stdout) as Said[];
+  return stdout;
 }
