@@ -11,7 +11,7 @@ export interface Images {
 /** One forward pass: the slices' images one after the other, padded to `size`. */
 export interface Pass {
   readonly size: number;
-  /** The captured input that takes them. */
+  /** Whether all are bytes of the right size, or need numbers. */
   readonly input: ImageDtype;
   readonly slices: readonly { images: Images; from: number; count: number }[];
 }

@@ -1,34 +1,19 @@
 import { UserError } from "@funmatch/config";
-import { ArrayFileError, bitConfigOf, loadBitWeights, parameterCount } from "@funmatch/models";
 import type { Card } from "@funmatch/wire";
 import { openSecrets, type TeacherConfig } from "./config.ts";
 import { openLog } from "./log.ts";
-import { openModel } from "./model.ts";
+import { type Model, openModel } from "./model.ts";
 import { useThreads } from "./serve.ts";
 
 /**
- * Reads everything that `serve` would need, except the engine.
+ * Loads everything that `serve` would, one model after the other, and computes passes of every batch size.
  *
- * @returns a line for each model
+ * @returns the cards in words, with the speed of each batch size
  * @throws UserError with the first fault
  */
-export async function check(written: TeacherConfig): Promise<string> {
-  const config = openSecrets(written);
-  const lines: string[] = [];
-  for (const [id, model] of Object.entries(config.models)) {
-    const weights = await loadBitWeights(model.path).catch((error: unknown) => {
-      throw isFileFault(error) ? new UserError(`model ${id}: ${error.message}`) : error;
-    });
-    const { classes, blocks, width } = bitConfigOf(weights);
-    if (model.labels && model.labels.length !== classes)
-      throw new UserError(
-        `models.${id}.labels: ${model.labels.length} are given, the weights have ${classes} classes`,
-      );
-    lines.push(
-      `${id}: BiT of ${blocks.join("-")} units, width ${width}, ${classes} classes, ${parameterCount(weights)} parameters, ${model.resolution} px`,
-    );
-  }
-  return lines.join("\n");
+export async function check(config: TeacherConfig): Promise<string> {
+  const models = await loadAll(openSecrets(config));
+  return models.map((model) => inWords(model.card(), model.imagesPerSecond())).join("\n\n");
 }
 
 /**
@@ -37,21 +22,38 @@ export async function check(written: TeacherConfig): Promise<string> {
  * @throws UserError when a model cannot be loaded
  */
 export async function cards(config: TeacherConfig): Promise<Card[]> {
-  useThreads(config);
-  const log = openLog("silent");
-  const models = Object.entries(config.models).map(([id, model]) =>
-    openModel(id, model, { batchSizes: config.batchSizes, log }),
-  );
-  for (const model of models) {
-    await model.loaded.catch((error: unknown) => {
-      throw new UserError(
-        `model ${model.card().id}: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    });
-  }
-  return models.map((model) => model.card());
+  return (await loadAll(config)).map((model) => model.card());
 }
 
-function isFileFault(error: unknown): error is Error {
-  return error instanceof ArrayFileError || (error instanceof Error && "code" in error);
+async function loadAll(config: TeacherConfig): Promise<Model[]> {
+  const threads = useThreads(config);
+  const log = openLog("silent");
+  const models: Model[] = [];
+  // One at a time: the figures of one would suffer from the loading of another.
+  for (const [id, model] of Object.entries(config.models)) {
+    const opened = openModel(id, model, { batchSizes: config.batchSizes, threads, log });
+    await opened.loaded.catch((error: unknown) => {
+      throw new UserError(`model ${id}: ${error instanceof Error ? error.message : String(error)}`);
+    });
+    models.push(opened);
+  }
+  return models;
+}
+
+function inWords(card: Card, speeds: Record<number, number>): string {
+  const { resolution, valueRange, resizes } = card.input;
+  const runtime = Object.entries(card.runtime).map(([name, value]) => `${name} ${value}`);
+  return [
+    `${card.id}: ready, ${card.version}`,
+    `  ${card.classes} classes${card.labels ? ` (${card.labels.join(", ")})` : ""}, ${card.parameters} parameters`,
+    `  images of ${resolution}x${resolution}, 0..255 become ${valueRange[0]}..${valueRange[1]}, other sizes are ${resizes ? "resized" : "refused"}`,
+    `  ${runtime.join(", ")}`,
+    card.bitStable
+      ? "  bit-stable: the same image has the same logits, to the last bit, in every batch"
+      : "  not bit-stable: the last bits of logits depend on the batch",
+    ...Object.entries(speeds).map(
+      ([size, speed]) =>
+        `  batch ${size.padStart(4)}  ${speed.toFixed(speed < 10 ? 1 : 0).padStart(6)} images/s`,
+    ),
+  ].join("\n");
 }

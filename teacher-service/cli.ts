@@ -16,8 +16,13 @@ program
 
 program
   .command("check <config>")
-  .description("say whether the config, its secrets and its weight files are right, without serving")
-  .action(async (path: string) => console.log(await check(readTeacherConfig(path))));
+  .description(
+    "load the models, compute with each batch size, and print the cards and images/s, without serving",
+  )
+  .action(async (path: string) => {
+    console.log(await check(readTeacherConfig(path)));
+    process.exit(0);
+  });
 
 program
   .command("card <config>")

@@ -1,24 +1,9 @@
-import { dirname } from "node:path";
-import { readConfig, resolvePath, secret, UserError } from "@funmatch/config";
+import { readConfig, secret, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { type ModelConfig, modelSchema, resolveModel } from "./model-config.ts";
 
 const MiB = 2 ** 20;
 const positive = z.int().positive();
-
-const modelSchema = z.strictObject({
-  format: z.literal("npz", { error: 'the only format so far is "npz"' }),
-  /** Weight file, relative to the config. */
-  path: z.string().min(1),
-  /** Height and width that the network sees. */
-  resolution: positive.max(4096),
-  /** What 0 and 255 become before the first convolution, as the paper's `value_range` does. */
-  valueRange: z
-    .tuple([z.number(), z.number()])
-    .refine(([low, high]) => low < high, "the first number must be the smaller one"),
-  labels: z.array(z.string().min(1)).min(1).optional(),
-  /** Whether images of another size are resized (bilinear) or refused. */
-  resize: z.boolean().default(true),
-});
 
 /** What `funmatch-teacher` is told: design.md's keys, and limits with defaults that suit one machine. */
 export const teacherSchema = z.strictObject({
@@ -58,21 +43,23 @@ export const teacherSchema = z.strictObject({
       path: ["queueBytes"],
       message: "must be at least maxBodyBytes, or the largest request could never be taken",
     }),
-  /** Batch sizes to capture; a forward pass is padded to one of them. */
+  /** Batch sizes to compute with; a forward pass is padded to one of them. */
   batchSizes: z
     .array(positive.max(4096))
     .min(1)
     .default([1, 8, 16, 32, 64, 128])
     .transform((sizes) => [...new Set(sizes)].sort((a, b) => a - b)),
-  /** Threads inside one TensorFlow operation; all cores by default. */
+  /** Threads inside one operation of TensorFlow or ONNX Runtime; all cores by default. */
   threads: positive.max(1024).optional(),
   /** How long SIGTERM waits for what is in flight. */
   drainSeconds: positive.default(30),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
-export type TeacherConfig = z.output<typeof teacherSchema>;
-export type ModelConfig = TeacherConfig["models"][string];
+/** As read: paths absolute, labels there. */
+export type TeacherConfig = Omit<z.output<typeof teacherSchema>, "models"> & {
+  models: Record<string, ModelConfig>;
+};
 
 /**
  * Reads a teacher's config; model paths come back absolute. Secrets stay as written: see {@link openSecrets}.
@@ -82,8 +69,8 @@ export type ModelConfig = TeacherConfig["models"][string];
  */
 export function readTeacherConfig(path: string): TeacherConfig {
   const config = readConfig(teacherSchema, path);
-  for (const model of Object.values(config.models)) model.path = resolvePath(dirname(path), model.path);
-  return config;
+  const models = Object.entries(config.models).map(([id, model]) => [id, resolveModel(model, path)]);
+  return { ...config, models: Object.fromEntries(models) };
 }
 
 /**

@@ -64,7 +64,7 @@ export function openMetrics(held: { bytes: () => number; waiting: () => Record<s
   });
   const padding = new Counter({
     name: "funmatch_padding_images_total",
-    help: "Rows computed only to fill a captured batch size",
+    help: "Rows computed only to fill a batch size",
     labelNames: ["model"] as const,
     registers,
   });

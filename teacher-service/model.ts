@@ -1,10 +1,13 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
 import { type Card, type ImageDtype, WireError } from "@funmatch/wire";
 import type { Logger } from "pino";
-import { type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
-import type { ModelConfig } from "./config.ts";
+import { type Batcher, type BatchSize, type Images, openBatcher, type Pass } from "./batch.ts";
+import type { Facts } from "./formats/network.ts";
+import { needsTensorflow } from "./formats/open.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Facts, ModelApi, ModelInit } from "./model-worker.ts";
+import type { ModelConfig } from "./model-config.ts";
+import type { ModelApi, ModelInit } from "./model-worker.ts";
+import { pictureOf } from "./picture.ts";
 import { admitted } from "./stability.ts";
 
 const CHANNELS = 3;
@@ -15,13 +18,15 @@ export interface Model {
   /** @throws WireError `loading`, with progress and a guess at the time left, or `internal` when loading failed */
   requireReady(): ReadyModel;
   /**
-   * The captured input that takes such images.
+   * The input type under which such images are computed.
    *
    * @throws WireError `shape_mismatch` naming the shape that would be right
    */
   inputFor(images: Pick<Images, "dtype" | "shape">): ImageDtype;
   backlogSeconds(): number;
   waitingRequests(): number;
+  /** By batch size, as measured while loading; empty until the model is ready. */
+  imagesPerSecond(): Record<number, number>;
   /** Settles when the model is ready for the first time; rejects with what went wrong. */
   readonly loaded: Promise<void>;
 }
@@ -36,25 +41,27 @@ export interface ReadyModel {
 
 type State =
   | { at: "loading"; progress: number; since: number }
-  | { at: "ready"; facts: Facts; batcher: Batcher; sizes: number[]; bitStable: boolean }
+  | { at: "ready"; facts: Facts; batcher: Batcher; sizes: BatchSize[]; bitStable: boolean }
   | { at: "failed" };
 
 /**
- * Starts loading a model in a thread of its own: weights, one captured graph for each batch size and input dtype,
- * probes of their bit stability. After that no request triggers a capture. A thread that dies (out of memory, say)
+ * Starts loading a model in a thread of its own: weights, and probes of each batch size for bit
+ * stability and speed. After that no request waits for a capture. A thread that dies (out of memory, say)
  * fails the requests it was computing and is replaced; until then the model is loading again.
  */
 export function openModel(
   id: string,
   config: ModelConfig,
-  o: { batchSizes: readonly number[]; log: Logger; metrics?: Metrics },
+  o: { batchSizes: readonly number[]; threads: number; log: Logger; metrics?: Metrics },
 ): Model {
   let state: State = { at: "loading", progress: 0, since: performance.now() };
-  const { resolution, valueRange, resize } = config;
+  const { resolution, resizes } = pictureOf(config);
 
   async function load(): Promise<void> {
-    const init: ModelInit = { path: config.path, resolution, valueRange, resize };
-    const worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init);
+    const init: ModelInit = { model: config, threads: o.threads };
+    const worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init, {
+      engine: needsTensorflow(config),
+    });
     try {
       await prepare(worker);
     } catch (error) {
@@ -78,16 +85,16 @@ export function openModel(
     const facts = await worker.call("facts", null);
     checkLabels(config, facts);
     const probes = [];
-    const work = o.batchSizes.reduce((sum, size) => sum + size, 0);
-    for (const size of o.batchSizes) {
-      probes.push(await worker.call("prepare", { size }));
+    const wanted = facts.batchSizes ?? o.batchSizes;
+    const work = wanted.reduce((sum, size) => sum + size, 0);
+    for (const size of wanted) {
+      probes.push(await worker.call("probe", { size }));
       if (state.at === "loading") state.progress += size / work;
     }
     const { probes: usable, bitStable } = admitted(probes);
-    const sizes = usable.map((probe) => probe.images);
-    await worker.call("keep", { sizes });
+    const sizes = usable.map(({ images, seconds }) => ({ images, seconds }));
     const batcher = openBatcher({
-      sizes: usable.map(({ images, seconds }) => ({ images, seconds })),
+      sizes,
       classes: facts.classes,
       compute: (pass) => compute(worker, pass, facts.classes),
     });
@@ -98,7 +105,7 @@ export function openModel(
         model: id,
         version: facts.version,
         seconds: round((performance.now() - started) / 1000),
-        batchSizes: sizes,
+        batchSizes: sizes.map((size) => size.images),
         bitStable,
         imagesPerSecond: round(best),
       },
@@ -154,41 +161,41 @@ export function openModel(
       const got = `images of [${height},${width},${channels}]`;
       if (channels !== CHANNELS) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted}`);
       if (height === resolution && width === resolution) return dtype;
-      if (!resize) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
+      if (!resizes)
+        throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
       return "float32";
     },
     backlogSeconds: () => (state.at === "ready" ? state.batcher.backlogSeconds() : 1),
     waitingRequests: () => (state.at === "ready" ? state.batcher.waitingRequests : 0),
+    imagesPerSecond: () =>
+      Object.fromEntries(
+        state.at === "ready" ? state.sizes.map(({ images, seconds }) => [images, images / seconds]) : [],
+      ),
     loaded,
   };
 }
 
 function cardOf(id: string, config: ModelConfig, state: State, batchSizes: readonly number[]): Card {
   const facts = state.at === "ready" ? state.facts : undefined;
+  const sizes = state.at === "ready" ? state.sizes.map((size) => size.images) : batchSizes;
   return {
     id,
     version: facts?.version ?? "",
     classes: facts?.classes ?? 0,
     ...(facts && config.labels ? { labels: config.labels } : {}),
-    input: {
-      resolution: config.resolution,
-      valueRange: config.valueRange,
-      channels: CHANNELS,
-      dtypes: ["uint8", "float32"],
-      resizes: config.resize,
-    },
-    maxBatch: Math.max(...(state.at === "ready" ? state.sizes : batchSizes)),
+    input: { ...pictureOf(config), channels: CHANNELS, dtypes: ["uint8", "float32"] },
+    maxBatch: Math.max(...sizes),
     state: state.at,
     ...(state.at === "loading" ? { progress: round(state.progress) } : {}),
     bitStable: state.at === "ready" && state.bitStable,
     parameters: facts?.parameters ?? 0,
-    runtime: { ...facts?.runtime, ...(state.at === "ready" ? { batchSizes: state.sizes.join(" ") } : {}) },
+    runtime: { ...facts?.runtime, ...(facts ? { batchSizes: sizes.join(" ") } : {}) },
   };
 }
 
 function checkLabels(config: ModelConfig, facts: Facts): void {
   if (config.labels && config.labels.length !== facts.classes)
-    throw new Error(`labels: ${config.labels.length} are given, ${config.path} has ${facts.classes} classes`);
+    throw new Error(`labels: ${config.labels.length} are given, the weights have ${facts.classes} classes`);
 }
 
 /** A guess from the pace so far; before anything is known, a second. */

@@ -1,3 +1,15 @@
+import { resizeAntialiased } from "./resize-antialiased.ts";
+
+/** How images of another size are brought to a network's: see the config's `resize`. */
+export type ResizeRule = "none" | "bilinear" | "antialias";
+
+/** Resizes one image [H,W,C] by a rule; see {@link resizeBilinear} and {@link resizeAntialiased}. */
+export function resizeTo(rule: ResizeRule, ...image: Parameters<typeof resizeBilinear>): void {
+  if (rule === "none") throw new Error("an image of another size came to a network that does not resize");
+  if (rule === "antialias") resizeAntialiased(...image);
+  else resizeBilinear(...image);
+}
+
 /** One axis of a bilinear resize: for each new place the two old ones between which it lies, and the share of the second. */
 interface Axis {
   readonly low: Int32Array;

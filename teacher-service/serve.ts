@@ -60,9 +60,9 @@ async function run(service: Service, models: Map<string, Model>, config: Teacher
   // Told at every log level: with port 0 nobody could know otherwise.
   log.child({}, { level: "info" }).info({ url }, "listening");
 
-  useThreads(config);
+  const threads = useThreads(config);
   for (const [id, model] of Object.entries(config.models))
-    models.set(id, openModel(id, model, { batchSizes: config.batchSizes, log, metrics }));
+    models.set(id, openModel(id, model, { batchSizes: config.batchSizes, threads, log, metrics }));
   await Promise.race([stop, someModel(models)]);
   const signal = await stop;
 
@@ -107,9 +107,13 @@ async function listen(server: Server, { host, port }: TeacherConfig["listen"]): 
   return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
 }
 
-/** TensorFlow reads its thread budget from the environment when the first model's thread loads it. */
-export function useThreads(config: TeacherConfig): void {
-  process.env.TF_NUM_INTRAOP_THREADS = String(config.threads ?? availableParallelism());
+/**
+ * How many threads an operation gets. TensorFlow reads it from the environment when the first model's thread loads it.
+ */
+export function useThreads(config: TeacherConfig): number {
+  const threads = config.threads ?? availableParallelism();
+  process.env.TF_NUM_INTRAOP_THREADS = String(threads);
+  return threads;
 }
 
 /** Rejects when every model has failed to load. */

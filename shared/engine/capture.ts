@@ -42,13 +42,7 @@ export function captureStep(options: CaptureOptions): Captured {
       fed,
     };
   }
-  const initial: Record<string, Float32Array> = {};
-  const state: Declared = {};
-  for (const [i, [name, { shape, values }]] of Object.entries(options.state ?? {}).entries()) {
-    requireShape(`state ${name}`, shape);
-    state[name] = { ref: `${node.read(i)}:0`, shape: [...shape], dtype: DT.float, fed: DT.float };
-    initial[name] = checked(`state ${name}`, values, shape, "float32") as Float32Array;
-  }
+  const { state, initial } = declaredState(options.state ?? {});
   const trace = traceTwice(backend, options.fn, inputs, state);
   requireState(trace, state);
   const outputNames = Object.keys(trace.outputs);
@@ -61,6 +55,21 @@ export function captureStep(options: CaptureOptions): Captured {
     throw error;
   }
   return captured;
+}
+
+/** Where the graph reads each state, and its first value; throws CaptureError for one that is not as declared. */
+export function declaredState(states: NonNullable<CaptureOptions["state"]>): {
+  state: Declared;
+  initial: Record<string, Float32Array>;
+} {
+  const initial: Record<string, Float32Array> = {};
+  const state: Declared = {};
+  for (const [i, [name, { shape, values }]] of Object.entries(states).entries()) {
+    requireShape(`state ${name}`, shape);
+    state[name] = { ref: `${node.read(i)}:0`, shape: [...shape], dtype: DT.float, fed: DT.float };
+    initial[name] = checked(`state ${name}`, values, shape, "float32") as Float32Array;
+  }
+  return { state, initial };
 }
 
 function requireShape(what: string, shape: readonly number[]): void {

@@ -1,3 +1,4 @@
+export { captureAnyBatch, type Forward } from "./any-batch.ts";
 export { roundToBfloat16 } from "./bfloat16.ts";
 export { type EngineInfo, loadEngine } from "./binding.ts";
 export { type CaptureOptions, captureStep } from "./capture.ts";
@@ -7,6 +8,7 @@ export { EngineError } from "./engine-error.ts";
 export { type FreezeOptions, type FrozenGraph, freezeGraph } from "./frozen-graph.ts";
 export { writeGraphModel } from "./graph-model.ts";
 export { engineInfo } from "./info.ts";
+export { type OpenedGraph, openSavedModel } from "./opened-graph.ts";
 export { writeSavedModel } from "./saved-model.ts";
 export type { Arrays, Captured, InputSpec, Results } from "./session.ts";
 export { type EngineWorker, spawnEngineWorker } from "./worker.ts";

@@ -3,6 +3,7 @@ import { type Constant, constantOf, difference } from "./constant.ts";
 import { type InferMemo, inferOutputs, type Operand } from "./infer.ts";
 import { DT, type Native, type NativeAttr, type TensorHandle, type TensorInfo } from "./native.ts";
 import { readingOperation } from "./reading-operation.ts";
+import { isShapeWork } from "./shape-work.ts";
 
 export interface RecordedOp {
   name: string;
@@ -71,8 +72,17 @@ export function createRecorder(native: Native, memory: RecorderMemory, expected?
     const op = ops.find((candidate) => candidate.name === node);
     return op === undefined ? "an input or state" : `the result of ${op.op}`;
   };
+  const computed = (...call: Parameters<Native["executeOp"]>): TensorHandle[] => {
+    const results = native.executeOp(...call);
+    for (const { id, shape, dtype } of results) {
+      if (dtype === DT.int32)
+        memory.constants.set(id, constantOf(shape, dtype, native.tensorDataSync(id) as Int32Array));
+    }
+    return results;
+  };
   const executeOp = (op: string, attrs: NativeAttr[], ids: number[], outputs: number): TensorHandle[] => {
     const operands = ids.map(operand);
+    if (isShapeWork(op, operands)) return computed(op, attrs, ids, outputs);
     const before = expected?.[ops.length];
     if (expected !== undefined) {
       const change =

@@ -1,7 +1,7 @@
 import { CaptureError } from "./capture-error.ts";
 import { node } from "./captured-graph.ts";
 import { sizeOf } from "./graph.ts";
-import { DT, type Native } from "./native.ts";
+import { DT, type Native, type TensorInfo } from "./native.ts";
 import type { Declared } from "./trace.ts";
 
 /** A uint8 input reaches the function as float32 with the values 0..255. */
@@ -94,27 +94,32 @@ export function capturedSession(
   };
 }
 
-interface Feed {
+export interface Feed {
   shape: number[];
   dtype: number;
   values: Float32Array | Int32Array | Uint8Array;
 }
 
 /** Runs the session and reads the results; no native tensor outlives the call, whatever happens. */
-function runSession(
+export function runSession(...call: Parameters<typeof runHandles>): ArrayLike<number>[] {
+  return runHandles(...call).map(({ values }) => values);
+}
+
+/** The same with the results' types. */
+export function runHandles(
   native: Native,
   session: number,
   feedNodes: string,
   feeds: Feed[],
   fetchNodes: string,
-): ArrayLike<number>[] {
+): (TensorInfo & { values: ArrayLike<number> })[] {
   const handles: number[] = [];
   try {
     for (const { shape, dtype, values } of feeds) handles.push(native.createTensor(shape, dtype, values));
     const fed = handles.slice();
     const results = native.runSavedModel(session, fed, feedNodes, fetchNodes);
     handles.push(...results.map((result) => result.id));
-    return results.map((result) => native.tensorDataSync(result.id));
+    return results.map(({ id, shape, dtype }) => ({ shape, dtype, values: native.tensorDataSync(id) }));
   } finally {
     for (const handle of handles) native.deleteTensor(handle);
   }

@@ -6,6 +6,7 @@ import {
   type WorkerAnswer,
   type WorkerCall,
   type WorkerStart,
+  type WorkerStop,
 } from "./worker-message.ts";
 
 /** The thread of an engine worker: loads the engine, starts the module, and serves its calls one after another. */
@@ -16,8 +17,8 @@ const port = parentPort;
 if (port === null) throw new Error("worker-entry.ts runs in a worker thread only");
 
 async function start(): Promise<Api> {
-  const { module, init } = workerData as WorkerStart;
-  await loadEngine();
+  const { module, init, engine } = workerData as WorkerStart;
+  if (engine) await loadEngine();
   const loaded = (await import(module)) as { start?: (init: unknown) => Promise<Api> };
   if (typeof loaded.start !== "function") throw new TypeError(`${module} exports no function start`);
   return loaded.start(init);
@@ -41,7 +42,10 @@ let api: Api = {};
 let last = answerTo(STARTED, async () => {
   api = await start();
 });
-port.on("message", ({ id, method, payload }: WorkerCall) => {
+port.on("message", (message: WorkerCall | WorkerStop) => {
+  // In a worker this ends the thread only. It comes between native calls, however many calls are waiting.
+  if ("stop" in message) process.exit(0);
+  const { id, method, payload } = message;
   last = last.then(() =>
     answerTo(id, () => {
       const called = api[method];

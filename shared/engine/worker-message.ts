@@ -6,6 +6,13 @@ import { EngineError } from "./engine-error.ts";
 export interface WorkerStart {
   module: string;
   init: unknown;
+  /** Whether TensorFlow is loaded before the module. */
+  engine: boolean;
+}
+
+/** Asks the thread to end itself. */
+export interface WorkerStop {
+  stop: true;
 }
 
 export interface WorkerCall {

@@ -5,6 +5,7 @@ import {
   type WorkerAnswer,
   type WorkerCall,
   type WorkerStart,
+  type WorkerStop,
 } from "./worker-message.ts";
 
 type Method<Api, M extends keyof Api> = Api[M] extends (payload: infer P) => infer R
@@ -28,6 +29,9 @@ export interface EngineWorker<Api> {
   readonly ended: Promise<Error>;
 }
 
+/** How long a thread that shall end may be busy with JavaScript, or with one native call. */
+const PATIENCE_MS = 60_000;
+
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
@@ -37,14 +41,21 @@ interface Waiting {
  * Starts a thread that loads the engine and then `module`, whose `start(init)` gives the functions to call. Every
  * native call blocks its thread, so training and inference live in such threads, and sockets on the main one. Errors
  * come back with their name and message; the end of the thread rejects all calls that are waiting.
+ *
+ * @param o `engine: false` for a module that computes without TensorFlow, which then need not be installed
  */
-export async function spawnEngineWorker<Api>(module: URL, init: unknown): Promise<EngineWorker<Api>> {
+export async function spawnEngineWorker<Api>(
+  module: URL,
+  init: unknown,
+  o: { engine?: boolean } = {},
+): Promise<EngineWorker<Api>> {
   // One thread between operations, all of them inside: measured 5 % faster for a training step.
   process.env.TF_NUM_INTEROP_THREADS ??= "1";
-  const start: WorkerStart = { module: module.href, init };
+  const start: WorkerStart = { module: module.href, init, engine: o.engine ?? true };
   const worker = new Worker(new URL("./worker-entry.ts", import.meta.url), { workerData: start });
   const waiting = new Map<number, Waiting>();
   const ended = Promise.withResolvers<Error>();
+  const gone = Promise.withResolvers<void>();
   let reason: Error | undefined;
   const end = (error: Error): void => {
     reason ??= error;
@@ -64,6 +75,7 @@ export async function spawnEngineWorker<Api>(module: URL, init: unknown): Promis
     else call?.resolve(answer.result);
   });
   worker.on("error", (error) => end(error instanceof Error ? error : new Error(String(error))));
+  worker.on("exit", () => gone.resolve());
   worker.on("exit", (code) => end(new Error(`the engine worker has ended (exit code ${code})`)));
   let lastId = STARTED;
   try {
@@ -82,7 +94,12 @@ export async function spawnEngineWorker<Api>(module: URL, init: unknown): Promis
     },
     async terminate() {
       end(new Error("the engine worker was terminated"));
-      await worker.terminate();
+      // A thread that is stopped from outside within a native call ends the process, with ONNX Runtime at least:
+      // the library cannot hand its results back. So it is asked first.
+      worker.postMessage({ stop: true } satisfies WorkerStop);
+      const timer = setTimeout(() => void worker.terminate(), PATIENCE_MS);
+      await gone.promise;
+      clearTimeout(timer);
     },
     ended: ended.promise,
   };

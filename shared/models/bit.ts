@@ -4,6 +4,7 @@ import { groupNormRelu } from "./group-norm.ts";
 import { padSpatially, standardizedConv } from "./standardized-conv.ts";
 
 type Parameters = Record<string, tf.Tensor>;
+type Convolve = typeof standardizedConv;
 
 /** What a forward pass leaves behind; all in the network's own float32. */
 export interface BitOutputs {
@@ -20,20 +21,24 @@ export interface BitOutputs {
  * The BiT ResNet v2 of the paper (`bit_paper` in big_vision): weight-standardised convolutions, GroupNorm,
  * pre-activation bottleneck units. A pure function of parameters and images, in tfjs ops alone.
  *
+ * @param convolve `paddedConv` where the kernels among the parameters are standardised already
  * @example const { logits } = bit({ blocks: bitBlocks(50), width: 1, classes: 1000 })(params, images);
  */
-export function bit(config: BitConfig): (params: Parameters, x: tf.Tensor4D) => BitOutputs {
+export function bit(
+  config: BitConfig,
+  convolve: Convolve = standardizedConv,
+): (params: Parameters, x: tf.Tensor4D) => BitOutputs {
   const names = Object.keys(bitShapes(config));
   return (params, x) => {
     const missing = names.find((name) => !params[name]);
     if (missing) throw new Error(`the parameters of this BiT model lack ${missing}`);
-    const stem = root(params, x);
+    const stem = root(convolve, params, x);
     let y = stem;
     const stages = config.blocks.map((units, stage) => {
       const outputs: Record<string, tf.Tensor4D> = {};
       for (let unit = 1; unit <= units; unit++) {
         const name = unitName(stage, unit);
-        y = residualUnit(params, name, y, unit === 1 && stage > 0 ? 2 : 1);
+        y = residualUnit(convolve, params, name, y, unit === 1 && stage > 0 ? 2 : 1);
         outputs[name.slice(name.indexOf("/") + 1)] = y;
       }
       return outputs;
@@ -61,15 +66,21 @@ function over255(x: tf.Tensor4D): tf.Tensor4D {
   return tf.add(q, tf.mul(remainder, 1 / 255));
 }
 
-function root(params: Parameters, x: tf.Tensor4D): tf.Tensor4D {
-  const wide = standardizedConv(x, params["root_block/conv_root/kernel"] as tf.Tensor4D, 2);
+function root(convolve: Convolve, params: Parameters, x: tf.Tensor4D): tf.Tensor4D {
+  const wide = convolve(x, params["root_block/conv_root/kernel"] as tf.Tensor4D, 2);
   // Max-pooling looks past the border only where it must: padding never wins.
   return tf.maxPool(padSpatially(wide, 1, Number.NEGATIVE_INFINITY), 3, 2, "valid");
 }
 
-function residualUnit(params: Parameters, unit: string, x: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
+function residualUnit(
+  convolve: Convolve,
+  params: Parameters,
+  unit: string,
+  x: tf.Tensor4D,
+  stride: 1 | 2,
+): tf.Tensor4D {
   const conv = (name: string, input: tf.Tensor4D, by: 1 | 2 = 1): tf.Tensor4D =>
-    standardizedConv(input, params[`${unit}/${name}/kernel`] as tf.Tensor4D, by);
+    convolve(input, params[`${unit}/${name}/kernel`] as tf.Tensor4D, by);
   const active = norm(params, `${unit}/gn1`, x);
   const shortcut = params[`${unit}/conv_proj/kernel`] ? conv("conv_proj", active, stride) : x;
   let y = conv("conv1", active);

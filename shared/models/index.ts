@@ -10,6 +10,8 @@ export {
 } from "./bit-config.ts";
 export { initBit } from "./bit-init.ts";
 export { loadBitWeights } from "./bit-weights.ts";
+export { type Inference, inferenceOf } from "./inference.ts";
+export { type LoadedNetwork, loadNetwork } from "./load-network.ts";
 export { mobileNetV3 } from "./mobilenetv3.ts";
 export type { MobileNetV3Config } from "./mobilenetv3-config.ts";
 export { isStatistic, type Network, type NetworkFamily, type NetworkOutputs } from "./network.ts";
@@ -19,6 +21,6 @@ export { type NpyArray, type NpyData, readNpy } from "./npy.ts";
 export { ArrayFileError, type NpyDtype } from "./npy-header.ts";
 export { namesInNpz, type ReadNpzOptions, readNpz, readNpzMember } from "./npz-read.ts";
 export { writeNpz } from "./npz-write.ts";
-export { teacherVersion, weightsSha256 } from "./version.ts";
+export { type TeacherRules, teacherVersion, teacherVersionOf, weightsSha256 } from "./version.ts";
 export { vit } from "./vit.ts";
 export { type ViTConfig, type ViTVariant, vitVariant } from "./vit-config.ts";

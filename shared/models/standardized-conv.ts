@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 
-const EPSILON = 1e-10;
+export const EPSILON = 1e-10;
 
 /**
  * Convolution whose kernel is standardised per output channel (mean 0, population variance 1) before it is applied.
@@ -9,11 +9,15 @@ const EPSILON = 1e-10;
  * @param kernel [k,k,I,O], k odd; the image is padded by k/2 on every side
  */
 export function standardizedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
+  return paddedConv(x, standardize(kernel), stride);
+}
+
+/** The same with a kernel as it is: one that was standardised before, say. */
+export function paddedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
   const side = kernel.shape[0];
-  const standard = standardize(kernel);
-  if (stride === 1) return tf.conv2d(x, standard, 1, "same");
+  if (stride === 1) return tf.conv2d(x, kernel, 1, "same");
   // SAME would pad a strided convolution on one side only, and the gradients of explicit padding are slow.
-  return tf.conv2d(padSpatially(x, (side - 1) / 2, 0), standard, stride, "valid");
+  return tf.conv2d(padSpatially(x, (side - 1) / 2, 0), kernel, stride, "valid");
 }
 
 /** Pads height and width by the same amount on every side. */

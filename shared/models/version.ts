@@ -9,17 +9,35 @@ export function weightsSha256(weights: Weights): string {
   return digestOf(hashWeights(weights));
 }
 
+/** What beside its weights makes a teacher's answers. */
+export interface TeacherRules {
+  preprocessing: object;
+  output: object;
+  compute: string;
+}
+
 /**
  * A teacher's version: SHA-256 over its weights as in `weightsSha256`, followed by the canonical JSON
  * (keys sorted, no spaces) of `[preprocessing, output, compute]`. Whatever changes its answers changes it.
  *
  * @example teacherVersion(weights, { preprocessing: { resolution: 64, valueRange: [-1, 1] }, output: { kind: "logits" }, compute: "float32" })
  */
-export function teacherVersion(
-  weights: Weights,
-  o: { preprocessing: object; output: object; compute: string },
-): string {
-  return digestOf(hashWeights(weights).update(canonicalJson([o.preprocessing, o.output, o.compute])));
+export function teacherVersion(weights: Weights, rules: TeacherRules): string {
+  return digestOf(withRules(hashWeights(weights), rules));
+}
+
+/**
+ * The version of a teacher that is not known by its weights alone: SHA-256 over the JSON `["<kind>","<digest>"]`, a
+ * line feed, and the rules as in `teacherVersion`.
+ *
+ * @param kind what the digest is of: `files` that hold a whole computation, or the `members` of an ensemble
+ */
+export function teacherVersionOf(kind: "files" | "members", sha256: string, rules: TeacherRules): string {
+  return digestOf(withRules(createHash("sha256").update(`${JSON.stringify([kind, sha256])}\n`), rules));
+}
+
+function withRules(hash: Hash, { preprocessing, output, compute }: TeacherRules): Hash {
+  return hash.update(canonicalJson([preprocessing, output, compute]));
 }
 
 function hashWeights(weights: Weights): Hash {

@@ -59,10 +59,8 @@ export async function exportRun(
     [place("saved_model"), "SavedModel: uint8 images → logits, probabilities"],
     [place("tfjs"), "tfjs graph model, the same with int32 images"],
   ];
-  if (model.kind === "bit") {
-    await writeFile(place("teacher.yaml"), teacherYaml(resolution, labels));
-    files.push([place("teacher.yaml"), "for funmatch-teacher serve"]);
-  }
+  await writeFile(place("teacher.yaml"), teacherYaml(resolution, labels));
+  files.push([place("teacher.yaml"), "for funmatch-teacher serve"]);
   await writeFile(place("export.json"), described({ config, side, step, classes, labels, parametersSha256 }));
   files.push([place("export.json"), "what was exported, and the view it expects"]);
   return { step, files };

@@ -92,11 +92,12 @@ function folderOf(file: string): string | undefined {
 function readPackage(root: string, folder: string): Package | undefined {
   const path = join(root, folder, "package.json");
   if (folder === "." || !existsSync(path)) return undefined;
-  const { name, dependencies } = JSON.parse(readFileSync(path, "utf8")) as {
+  const { name, dependencies, optionalDependencies } = JSON.parse(readFileSync(path, "utf8")) as {
     name: string;
     dependencies?: Record<string, string>;
+    optionalDependencies?: Record<string, string>;
   };
-  return { folder, name, dependencies: Object.keys(dependencies ?? {}) };
+  return { folder, name, dependencies: Object.keys({ ...dependencies, ...optionalDependencies }) };
 }
 
 /** Source files relative to `root`, with forward slashes; nothing that is installed, hidden or the result of a run. */

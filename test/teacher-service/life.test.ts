@@ -128,7 +128,10 @@ describe("commands", () => {
   test("check says what would be served, card prints the card", async () => {
     const { configPath } = await writeTeacher({ batchSizes: [1] });
     const checked = run("check", configPath);
-    expect(checked.stdout).toContain("tiny: BiT of 1-1-1-1 units, width 0.5, 7 classes");
+    expect(checked.stdout).toContain("tiny: ready, sha256:");
+    expect(checked.stdout).toContain("7 classes");
+    expect(checked.stdout).toContain("bit 1-1-1-1 x0.5");
+    expect(checked.stdout).toMatch(/batch {4}1 +[\d.]+ images\/s/);
     expect(checked.status).toBe(0);
     const [card] = JSON.parse(run("card", configPath).stdout) as unknown[];
     expect(cardSchema.parse(card)).toMatchObject({ id: "tiny", state: "ready", classes: 7 });
@@ -137,7 +140,7 @@ describe("commands", () => {
   test.each([
     ["no such file", "nowhere.yaml", "", "there is no config file nowhere.yaml"],
     ["a misspelt key", "", "lissten: { port: 1 }", 'did you mean "listen"?'],
-    ["labels of another number", "", "", "labels: 2 are given, the weights have 7 classes"],
+    ["labels of another number", "", "", "labels: 2 are given"],
   ])("%s is one line, without a stack", async (what, path, extra, message) => {
     const modelExtra = what.startsWith("labels") ? ", labels: [a, b]" : "";
     const { configPath } = await writeTeacher({ extra, modelExtra });

@@ -1,0 +1,13 @@
+import type { TeacherRules } from "@funmatch/models";
+import type { ForeignConfig } from "../model-config.ts";
+import type { Preprocessing } from "../preprocess.ts";
+
+/** Whatever of a foreign network's config changes its answers: a part of its version. */
+export function rulesOf(model: ForeignConfig, { layout }: Preprocessing, output: string): TeacherRules {
+  const { resolution, resize, valueRange, mean, std, channelOrder, outputs } = model;
+  return {
+    preprocessing: { resolution, resize, valueRange, mean, std, channelOrder, layout },
+    output: { kind: outputs, name: output },
+    compute: "float32",
+  };
+}
