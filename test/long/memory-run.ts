@@ -104,7 +104,8 @@ function memoryOf(pid: number): { resident: number; own: number } | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const mib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) / 1024;
-    return { resident: mib("VmRSS"), own: mib("VmRSS") - mib("RssFile") };
+    const memory = { resident: mib("VmRSS"), own: mib("VmRSS") - mib("RssFile") };
+    return Number.isFinite(memory.own) ? memory : undefined; // a process that has just ended has none
   } catch {
     return undefined;
   }

@@ -53,8 +53,8 @@ test("a plan names the bottleneck and foretells time and bytes; the run's folder
   proxy.close();
   expect(run.code, run.output).toBe(0);
   console.log(`planned ${planned} s, took ${seconds.toFixed(1)} s`);
-  expect(planned).toBeGreaterThan(0.6 * seconds);
-  expect(planned).toBeLessThan(1.4 * seconds);
+  expect(planned).toBeGreaterThan(0.4 * seconds);
+  expect(planned).toBeLessThan(2 * seconds);
 }, 120_000);
 
 test("of a run that has begun the rest is planned", async () => {
