@@ -5,6 +5,7 @@ import { type GraphNode, shapeProto } from "./graph.ts";
 import { DT, nativeBackend } from "./native.ts";
 import { graphAttrs } from "./node-attrs.ts";
 import { openBatch, type Sized } from "./open-batch.ts";
+import { withoutKernels } from "./own-kernels.ts";
 import { FED_TYPES } from "./session.ts";
 import { type StepFunction, traceTwice } from "./trace.ts";
 
@@ -33,7 +34,8 @@ export interface FreezeOptions {
 const SIZES = [5, 7] as const;
 
 /**
- * Makes a graph that takes any batch of a function written in tfjs, to be written to a file for others.
+ * Makes a graph that takes any batch of a function written in tfjs, to be written to a file for others: of TensorFlow's
+ * operations alone, since nobody else has ours.
  *
  * @throws CaptureError where something else than a shape depends on the size
  */
@@ -44,7 +46,8 @@ export function freezeGraph({ input, fn }: FreezeOptions): FrozenGraph {
   const [small, large] = SIZES.map((batch): Sized => {
     const declared = { ref: value, shape: [batch, ...input.shape], dtype: DT.float, fed };
     const step: StepFunction = (inputs) => ({ outputs: fn(inputs[input.name]!) });
-    return { batch, trace: traceTwice(backend, step, { [input.name]: declared }, {}) };
+    const trace = withoutKernels(() => traceTwice(backend, step, { [input.name]: declared }, {}));
+    return { batch, trace };
   }) as [Sized, Sized];
   const { trace, nodes: growing } = openBatch(small, large);
   const shape = [-1, ...input.shape];

@@ -108,6 +108,21 @@ export function registerKernels(families: string[]): void {
   }
 }
 
+/** Runs `fn` as if tfjs did not know our own operations, or only not those that are named: networks then take tfjs's. */
+export function withoutKernels<T>(fn: () => T, names = allNames()): T {
+  const hidden = names.flatMap((name) => tf.getKernel(name, tf.getBackend()) ?? []);
+  for (const { kernelName, backendName } of hidden) tf.unregisterKernel(kernelName, backendName);
+  try {
+    return fn();
+  } finally {
+    for (const kernel of hidden) tf.registerKernel(kernel);
+  }
+}
+
+function allNames(): string[] {
+  return Object.values(FAMILIES).flatMap((family) => Object.keys(family));
+}
+
 function kernelOf(name: string, { inputs, attributes, outputs }: OwnKernel): tf.KernelFunc {
   return (given) => {
     const backend = nativeBackend();

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { DT, type Native, type NativeAttr, nativeBackend, type TensorHandle } from "./native.ts";
+import { withoutKernels } from "./own-kernels.ts";
 
 /**
  * Operations whose `T` becomes bfloat16, with the places of the operands that are rounded: convolutions and products,
@@ -38,14 +39,11 @@ export function productsInBfloat16<T>(fn: () => T): T {
   const backend = nativeBackend();
   const { binding } = backend;
   const rounding = roundedProducts(binding);
-  const hidden = EXACT_ONLY.flatMap((name) => tf.getKernel(name, tf.getBackend()) ?? []);
-  for (const { kernelName, backendName } of hidden) tf.unregisterKernel(kernelName, backendName);
   backend.binding = rounding.binding;
   try {
-    return fn();
+    return withoutKernels(fn, EXACT_ONLY);
   } finally {
     backend.binding = binding;
-    for (const kernel of hidden) tf.registerKernel(kernel);
     rounding.free();
   }
 }
