@@ -51,6 +51,9 @@ struct Patches {
         if (h0 + row < 0 || h0 + row >= height) {
           std::fill(out + begin, out + end, 0.0f);
         } else if (inside_begin <= begin && end <= inside_end) {
+          if (taps_w == 1)
+            for (int64_t i = begin; i < end; i += kLanes)
+              __builtin_prefetch(from + row * line + i + kRowsAhead * step * channels, 0, 2);
           CopyFloats(from + row * line + begin, end - begin, out + begin);
         } else {
           const int64_t first = std::min(std::max(begin, inside_begin), end);
@@ -110,12 +113,17 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches& patche
       const int64_t stride = copied ? kApart : depth;
       pack(k, terms, begin, end, right);
       for (int64_t j = begin; j < end; j += kColumns) {
+        const bool fresh = !copied && j == begin;
         float* c = contiguous ? to(m) + j : result + j - begin;
         const int64_t c_stride = contiguous ? outputs : width;
-        for (int64_t i = 0; i < tiles.count(); ++i)
+        for (int64_t i = 0; i < tiles.count(); ++i) {
+          if (fresh && i + 1 < tiles.count())  // the next rows are fetched meanwhile
+            for (int64_t r = tiles.begin(i + 1); r < tiles.end(i + 1); ++r)
+              for (int64_t t = 0; t < terms; t += kLanes) __builtin_prefetch(left + r * stride + t, 0, 2);
           TileInto<Left::kRowsApart>(tiles.end(i) - tiles.begin(i), contiguous ? outputs - j : kColumns, terms,
                                      left + tiles.begin(i) * stride, stride, right + (j - begin) * terms, c + tiles.begin(i) * c_stride,
                                      c_stride, k > 0);
+        }
       }
     }
     if (contiguous) return;

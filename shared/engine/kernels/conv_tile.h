@@ -105,7 +105,14 @@ inline void TileOf(int64_t rows, int64_t terms, const float* a, int64_t stride, 
 template <Left kLeft>
 inline void TileInto(int64_t rows, int64_t columns, int64_t terms, const float* a, int64_t stride, const float* b,
                      float* c, int64_t c_stride, bool add) {
-  if (columns >= kColumns) return TileOf<kLeft>(rows, terms, a, stride, b, c, c_stride, add);
+  if (columns >= kColumns) {
+    // Where the sums go is fetched while they are taken.
+    for (int64_t r = 0; r < rows; ++r) {
+      __builtin_prefetch(c + r * c_stride, 1);
+      __builtin_prefetch(c + r * c_stride + kLanes, 1);
+    }
+    return TileOf<kLeft>(rows, terms, a, stride, b, c, c_stride, add);
+  }
   float whole[kRows * kColumns];
   TileOf<kLeft>(rows, terms, a, stride, b, whole, kColumns, false);
   for (int64_t r = 0; r < rows; ++r)
@@ -124,6 +131,9 @@ struct EvenPieces {
   int64_t end(int64_t i) const { return begin(i + 1); }
 };
 
+// Rows that are fetched ahead of those that are copied.
+constexpr int64_t kRowsAhead = 4;
+
 inline void CopyFloats(const float* from, int64_t size, float* to) {
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) SaveLanes(LoadLanes(from + i), to + i);
@@ -138,6 +148,8 @@ inline void PackRows(const float* from, int64_t stride, int64_t terms, int64_t c
   for (int64_t k = 0; k < terms; ++k, from += stride, to += kColumns) {
     int64_t j = 0;
     for (; j + kColumns <= columns; j += kColumns) {
+      __builtin_prefetch(from + j + kRowsAhead * stride, 0, 2);
+      __builtin_prefetch(from + j + kLanes + kRowsAhead * stride, 0, 2);
       SaveLanes(LoadLanes(from + j), to + j * terms);
       SaveLanes(LoadLanes(from + j + kLanes), to + j * terms + kLanes);
     }
@@ -178,6 +190,10 @@ inline void TransposeLanes(const float* from, int64_t from_stride, float* to, in
 inline void PackColumns(const float* from, int64_t stride, int64_t terms, int64_t columns, float* to) {
   int64_t k = 0;
   if (columns >= kColumns) {
+    // The rows of the columns that come after these.
+    if (columns >= 2 * kColumns)
+      for (int64_t j = kColumns; j < 2 * kColumns; ++j)
+        for (int64_t t = 0; t < terms; t += kLanes) __builtin_prefetch(from + j * stride + t, 0, 2);
     for (; k + kLanes <= terms; k += kLanes)
       for (int half = 0; half < kColumns; half += kLanes)
         TransposeLanes(from + half * stride + k, stride, to + k * kColumns + half, kColumns);
