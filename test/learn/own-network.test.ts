@@ -71,7 +71,7 @@ describe("the guide's example", () => {
     const images = request(60).images.subarray(0, 2 * 16 * 16 * 3);
     expect(begun.forward({ images })).toEqual(straight.forward({ images }));
     const model = { ...initOf(file).model, classes: 5 };
-    expect((await start(initOf(file, { model, initFile }))).forward({ images })).toEqual(
+    expect((await start(initOf(file, { model, initFile }))).forward({ images }).logits).toEqual(
       new Float32Array(10),
     );
 
