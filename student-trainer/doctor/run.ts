@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { type Checkpoint, readNewestCheckpoint } from "../learn/checkpoint.ts";
-import { settleAsBefore } from "../learn/length.ts";
-import { bindingConfig, bindingConfigOf } from "../learn/run-folder.ts";
+import { changedKeys } from "../learn/run-folder.ts";
 import { type Finding, fault, warning, well } from "./finding.ts";
 
 /** Whether the run's folder is new, or holds a run that this config can go on with. */
@@ -22,15 +21,7 @@ export async function checkRun(
     if (!found) return { findings: [well(name, `${config.run} has no checkpoint yet`)] };
     const { checkpoint } = found;
     const findings = damaged.map((line) => warning(name, line, "nothing; look at the disk's health"));
-    const before = await bindingConfigOf(file);
-    settleAsBefore(config.length, before.length as TrainConfig["length"]);
-    const now = bindingConfig({
-      ...config,
-      chunk: config.chunk ?? (before.chunk as number),
-      threads: config.threads ?? (before.threads as number),
-    });
-    const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
-    const changed = [...keys].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
+    const { changed } = await changedKeys(file, config);
     if (changed.length > 0) {
       const mend = "change it back, or choose another run";
       const length = changed.join() === "length" ? ", or go on with train --change-length" : "";

@@ -28,13 +28,16 @@ const FREE = new Set([
 export interface RunFolder {
   path: string;
   checkpoints: string;
+  /** Whether the run that is there goes on to another length than its config has. */
+  changesLength: boolean;
   file(name: string): string;
   /** Lets another process use the folder. */
   release(): Promise<void>;
 }
 
 /**
- * Takes the run's folder for this process and writes the config as resolved.
+ * Takes the run's folder for this process. The config as resolved is written if the run is new; that of a run that has
+ * begun stays as it is until the run is known to go on with this one: `writeConfig`.
  *
  * @param o.changeLength lets the run go on to another length than it has
  * @throws UserError when another process is training there, or when a run with another config is there
@@ -49,15 +52,20 @@ export async function openRunFolder(
   const lock = join(path, "lock");
   await takeLock(lock);
   const release = () => rm(lock, { force: true });
-  const folder = { path, checkpoints, file: (name: string) => join(path, name), release };
+  const folder = {
+    path,
+    checkpoints,
+    changesLength: false,
+    file: (name: string) => join(path, name),
+    release,
+  };
   try {
     // Nothing depends on the config of a run without a checkpoint: it may have ended for what was wrong in it.
     const begun = (await listCheckpoints(checkpoints)).length > 0;
-    const before = begun ? await readMapping(folder.file("config.yaml")) : undefined;
-    await settleCode(config, (before?.student as { sha256?: string } | undefined)?.sha256);
-    if (before) checkSameConfig(folder, config, before, o);
+    if (begun) folder.changesLength = await checkSameConfig(folder.file("config.yaml"), config, o);
+    else await settleCode(config);
     config.threads ??= availableParallelism();
-    await writeConfig(folder, config);
+    if (!begun) await writeConfig(folder, config);
     return folder;
   } catch (error) {
     await release();
@@ -65,13 +73,41 @@ export async function openRunFolder(
   }
 }
 
-function checkSameConfig(
-  folder: RunFolder,
+/** Whether the length is another; that any other binding key is an error. */
+async function checkSameConfig(
+  path: string,
   config: TrainConfig,
-  before: Record<string, unknown>,
   { changeLength }: { changeLength?: boolean },
-): void {
-  const path = folder.file("config.yaml");
+): Promise<boolean> {
+  const { changed, before } = await changedKeys(path, config);
+  if (changed.join() === "length") {
+    if (changeLength) return true;
+    const [then, now] = [before.length, config.length].map((length) => JSON.stringify(length));
+    throw new UserError(
+      `${path} is of a run with another length (${then}, now ${now}): ` +
+        "change it back, or go on to the new length with --change-length",
+    );
+  }
+  if (changed.length > 0)
+    throw new UserError(
+      `${path} is of a run with other ${changed.join(", ")}: change it back to go on, or choose another run`,
+    );
+  return false;
+}
+
+/**
+ * Keys in which a config differs from that of a run that has begun, of those that bind it. What the config leaves open
+ * and the run had settled is settled as before.
+ *
+ * @param configFile of the run
+ * @throws UserError when it cannot be read, or when the code of a user's own network is another
+ */
+export async function changedKeys(
+  configFile: string,
+  config: TrainConfig,
+): Promise<{ changed: string[]; before: Record<string, unknown> }> {
+  const before = await readMapping(configFile);
+  await settleCode(config, (before.student as { sha256?: string } | undefined)?.sha256);
   config.chunk ??= before.chunk as number | undefined;
   config.threads ??= before.threads as number | undefined;
   settleAsBefore(config.length, before.length as TrainConfig["length"]);
@@ -81,17 +117,7 @@ function checkSameConfig(
   const [then, now] = [boundBy(before), boundBy(withoutSecrets(config))];
   const keys = new Set([...Object.keys(then), ...Object.keys(now)]);
   const changed = [...keys].filter((key) => JSON.stringify(then[key]) !== JSON.stringify(now[key]));
-  if (changed.join() === "length") {
-    if (changeLength) return;
-    throw new UserError(
-      `${path} is of a run with another length (${JSON.stringify(then.length)}, now ${JSON.stringify(now.length)}): ` +
-        "change it back, or go on to the new length with --change-length",
-    );
-  }
-  if (changed.length > 0)
-    throw new UserError(
-      `${path} is of a run with other ${changed.join(", ")}: change it back to go on, or choose another run`,
-    );
+  return { changed, before };
 }
 
 /** Every key of a config that what is learned depends on, ordered by name. */

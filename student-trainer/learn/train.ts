@@ -12,7 +12,7 @@ import { agree } from "./agree.ts";
 import { isDue, openExaminer } from "./examiner.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
 import { openRecord } from "./record.ts";
-import { openRunFolder, type RunFolder } from "./run-folder.ts";
+import { openRunFolder, type RunFolder, writeConfig } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import type { StepResult } from "./student-worker.ts";
 import { targetsOf } from "./targets.ts";
@@ -66,15 +66,16 @@ async function trainIn(
     directory: folder.path,
     onProgress: (url, done, of) => say(`asked ${url} for ${done} of ${of} training images`),
   });
-  const total = await settleSteps({ run, folder, config, teach, signal, say });
+  const total = await settleSteps({ run, config, teach, signal, say });
   const record = ended.use(await openRecord(folder, config, run));
   const before = at.totalSteps ?? total;
   at.totalSteps = total;
-  if (before !== total) {
+  if (before !== total || folder.changesLength) {
     record.changedLength({ from: before, to: total });
     say(`after step ${at.step} the run's length changes from ${before} to ${total} steps`);
     await record.save();
   }
+  await writeConfig(folder, config); // not before the ledger tells of another length: a refused one leaves no trace
   const examiner = await openExaminer({ folder, config, run, record, total, signal, say });
 
   let inStep = false; // while it is, nobody knows whether the student is before or after the step

@@ -2,7 +2,6 @@ import { UserError } from "@funmatch/config";
 import type { TrainConfig } from "../config.ts";
 import { secondsOf } from "../learn/length.ts";
 import type { OpenRun, Standing } from "../learn/open-run.ts";
-import { type RunFolder, writeConfig } from "../learn/run-folder.ts";
 import { scheduleMultiplier } from "../learn/schedule.ts";
 import { duration } from "../report/words.ts";
 import type { Teach } from "../teach/teaching.ts";
@@ -31,20 +30,19 @@ const [LEAST_SECONDS, MOST_SECONDS] = [2, 60];
 
 /**
  * The steps of the whole run. Where its length is a time, its own next steps are timed first, and the number of steps
- * that fit is written into the run's config: from then on it is a run of so many steps, on whatever machine, since a
+ * that fit is set in the config, to be written into the run's: from then on it is a run of so many steps, on whatever machine, since a
  * schedule that followed the clock could never be repeated. Evaluations and checkpoints are counted in.
  *
  * @throws UserError when the schedule or where the run stands does not fit
  */
 export async function settleSteps(o: {
   run: OpenRun;
-  folder: RunFolder;
   config: TrainConfig;
   teach: Teach | undefined;
   signal: AbortSignal;
   say: (line: string) => void;
 }): Promise<number> {
-  const { run, folder, config, say } = o;
+  const { run, config, say } = o;
   const { at } = run;
   let { total } = run;
   if ("time" in config.length && total === undefined) {
@@ -59,7 +57,6 @@ export async function settleSteps(o: {
         (tried.askedImages > 0 ? ` (the teacher was sent ${tried.askedImages} images to find out)` : ""),
     );
     scheduleMultiplier(config.schedule, 0, total);
-    await writeConfig(folder, config);
   }
   if (total! < at.step)
     throw new UserError(

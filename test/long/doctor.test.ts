@@ -71,6 +71,17 @@ test("a run that is there: the config must be its own, and the teacher the one t
   expect(finding).toMatchObject({ state: "fault", said: expect.stringContaining("but this run began with") });
 }, 60_000);
 
+test("what a run settled by itself is nothing that the config lacks", async () => {
+  const folder = temporaryFolder("settled");
+  const guide = readFileSync(new URL("../../docs/students.md", import.meta.url), "utf8");
+  writeFileSync(join(folder, "my-net.ts"), /```ts\n([\s\S]*?)```/.exec(guide)![1]!);
+  const student = { model: "module", file: "my-net.ts", options: { widths: [4] }, resolution: 16 };
+  const config = taught(folder, { student, compute: "auto" });
+  const begun = await startFunmatch(["train", config]).finished;
+  expect(begun.code, begun.output).toBe(0);
+  expect((await doctor([config])).output).toMatch(/✓ run .*goes on after step 6/);
+}, 60_000);
+
 test("corrupt pictures of a sample are counted against what the run allows", async () => {
   const folder = temporaryFolder("corrupt");
   for (const name of ["a", "b"])

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { secondsOf, totalSteps } from "../../student-trainer/learn/length.ts";
 import { scheduleMultiplier } from "../../student-trainer/learn/schedule.ts";
 import { startFunmatch, temporaryFolder } from "../e2e/services.ts";
-import { configOf, lines, stateAt, trainFromLabels } from "./label-run.ts";
+import { configOf, LABEL_RUN, lines, stateAt, trainFromLabels } from "./label-run.ts";
 
 test("a length is epochs, steps or a time", () => {
   expect(totalSteps({ epochs: 3 }, 64, 64)).toBe(3);
@@ -62,6 +62,14 @@ test("another length is refused, or recorded when it is asked for", async () => 
   const shorter = await trainFromLabels(folder, { length: { steps: 8 } }, ["--change-length"]);
   expect(shorter.code).toBe(2);
   expect(shorter.output).toContain("is at step 10 already");
+  expect(configOf(folder).length, "a refused length leaves no trace").toEqual({ steps: 10 });
+
+  const { images } = lines(folder, "ledger.jsonl")[0]!.data as { images: number };
+  const inOtherWords = { epochs: (10 * LABEL_RUN.batch) / images };
+  const same = await trainFromLabels(folder, { length: inOtherWords }, ["--change-length"]);
+  expect(same.code, same.output).toBe(0);
+  const again = await startFunmatch(["audit", join(folder, "run")]).finished;
+  expect(again.code, again.output).toBe(0);
 }, 120_000);
 
 test("checkpoints of every k-th step stay beside the newest", async () => {
