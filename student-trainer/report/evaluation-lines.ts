@@ -26,7 +26,9 @@ export function spokenLines(step: number, { splits, probes }: Evaluated): string
     return `step ${step}  ${split}: accuracy ${percent(accuracy)}${beside}`;
   });
   const ofProbes = probes.map(({ on, shots }) => {
-    const all = shots.map(({ shots, accuracy }) => `${shots} shots ${percent(accuracy)}`);
+    const all = shots.map(
+      ({ shots, accuracy }) => `${shots} ${shots === 1 ? "shot" : "shots"} ${percent(accuracy)}`,
+    );
     return `step ${step}  linear probe on ${on}: ${all.join(", ")}`;
   });
   return [...ofSplits, ...ofProbes];

@@ -4,6 +4,7 @@ import { type Chart, svgOf } from "./charts.ts";
 import { chartsOf } from "./curves.ts";
 import type { Curves, EvaluationLine } from "./metrics.ts";
 import { resultTables } from "./results.ts";
+import { type StudentSettings, studentName } from "./student-name.ts";
 import { STYLE } from "./style.ts";
 import type { Summary } from "./summary.ts";
 import { compact, counted, duration, escaped, percent } from "./words.ts";
@@ -16,7 +17,7 @@ export interface Told {
   settings: {
     design: string;
     teachers?: { resolution?: number }[];
-    student: { depth?: number; blocks?: number[]; width: number; resolution: number };
+    student: StudentSettings;
     batch: number;
   };
   curves: Curves;
@@ -71,13 +72,12 @@ ${sections.filter(Boolean).join("\n")}
 
 function subtitle({ settings, cards, summary, curves }: Told): string {
   const { design, student, batch } = settings;
-  const depth = student.depth ? `BiT-R${student.depth}` : `BiT [${student.blocks?.join(", ")}]`;
   const names = cards.map(({ id }) => id).join(" and ");
   const teacher = names ? `taught by ${names}` : design === "labels" ? "taught by labels" : "";
   const steps = summary
     ? `${counted(summary.steps)} steps of ${batch}`
     : `step ${counted(curves.lastStep)}, not ended yet`;
-  return [`design ${design}`, `${depth} × ${student.width} at ${student.resolution} px`, teacher, steps]
+  return [`design ${design}`, `${studentName(student)} at ${student.resolution} px`, teacher, steps]
     .filter(Boolean)
     .join(" · ");
 }
@@ -103,10 +103,9 @@ function tiles(told: Told): string {
       all.push(["agreement", percent(agreement), kl === undefined ? "" : `KL ${compact(kl)}`]);
   }
   if (summary) {
-    const { teacher, student } = summary;
-    const smaller = teacher
-      ? `${compact(teacher.parameters / student.parameters)} × fewer than the teacher`
-      : "";
+    const { teacher, teachers = [], student } = summary;
+    const whom = teachers.length > 1 ? "the teachers together" : "the teacher";
+    const smaller = teacher ? `${compact(teacher.parameters / student.parameters)} × fewer than ${whom}` : "";
     all.push(["parameters", compact(student.parameters), smaller]);
     all.push([
       "images per second",
@@ -125,7 +124,7 @@ function tiles(told: Told): string {
 
 function bestTile({ step, split, metric, value }: NonNullable<Summary["best"]>): [string, string, string] {
   const shown = metric === "kl" || metric === "euclidean" ? compact(value) : percent(value);
-  return [`best ${metric}`, shown, `on ${split}, at step ${counted(step)}`];
+  return [`best ${metric === "kl" ? "KL" : metric}`, shown, `on ${split}, at step ${counted(step)}`];
 }
 
 function lastEvaluations(lines: EvaluationLine[]): Map<string, EvaluationLine> {

@@ -99,10 +99,34 @@ test("tables have what was measured and no other columns; several teachers, the 
   for (const figure of ["ensemble accuracy", "99.91 %", "2.35", "0.876", "From teacher 2, b", "3.46"])
     expect(several).toContain(figure);
   expect(several).toContain("The best checkpoint: step 2, by kl on validation");
-  expect(several).toMatch(/<dt>best kl<.dt><dd>0.0456<.dd>.*on validation, at step 2</);
+  expect(several).toMatch(/<dt>best KL<.dt><dd>0.0456<.dd>.*on validation, at step 2</);
   expect(several).toContain("<td>40.00 % … 60.00 %</td>");
   expect(several).toContain("<td>carsTrain</td>");
   expect(several).not.toMatch(/undefined|NaN/);
+});
+
+test("the headline names the student, whatever network it is", async () => {
+  const run = await folder(3);
+  for (const [student, name] of [
+    ["{ model: bit, blocks: [1, 2], width: 1.5, resolution: 64 }", "BiT [1, 2] × 1.5"],
+    ["{ model: mobilenetv3, size: small, width: 1, resolution: 64 }", "MobileNetV3 small"],
+    ["{ model: vit, size: Ti, patch: 8, resolution: 64 }", "ViT-Ti/8"],
+    ["{ model: module, file: /nets/my-net.ts, options: {}, resolution: 64 }", "my-net.ts"],
+  ]) {
+    await writeFile(join(run, "config.yaml"), CONFIG.replace(/{ model: .*}/, student!));
+    expect(await readFile(await writeReport(run), "utf8")).toContain(`design funmatch · ${name} at 64 px`);
+  }
+});
+
+test("marks of an axis are where their labels say", async () => {
+  const run = await folder(3);
+  const evaluations = [0.12, 0.17].map((agreement, i) =>
+    JSON.stringify({ step: 4 + i, split: "test", accuracy: agreement, agreement, kl: 1 }),
+  );
+  await writeFile(join(run, "metrics.jsonl"), `${evaluations.join("\n")}\n`);
+  const html = await readFile(await writeReport(run), "utf8");
+  const marks = [...html.matchAll(/<text[^>]*>(\d+ %)<.text>/g)].map(([, mark]) => mark);
+  expect([...new Set(marks)]).toEqual(["10 %", "12 %", "14 %", "16 %", "18 %", "20 %"]);
 });
 
 test("a run that has not ended is reported as far as it came", async () => {
