@@ -98,13 +98,14 @@ function axis(format: (value: number) => string, more: object): object {
   };
 }
 
-/** Whole steps of 5 % around the values, within 0 and 1; marks at whole per cents, which labels can say. */
+/** From one mark to another around the values, within 0 and 1; marks at whole per cents, which labels can say. */
 function shareScale(lines: Line[]): { min: number; max: number; interval: number } {
   const values = lines.flatMap(({ points }) => points.map(({ mean }) => mean));
   const min = Math.max(0, Math.floor(20 * Math.min(...values) - 0.2) / 20);
   const max = Math.min(1, Math.ceil(20 * Math.max(...values) + 0.2) / 20);
   const interval = [0.01, 0.02, 0.05, 0.1].find((step) => (max - min) / step < 5.5) ?? 0.2;
-  return { min, max, interval };
+  const marks = (share: number) => Number((share / interval).toFixed(6)); // 0.15 / 0.05 is not 3
+  return { min: interval * Math.floor(marks(min)), max: interval * Math.ceil(marks(max)), interval };
 }
 
 function lineOf(line: Line): object {
