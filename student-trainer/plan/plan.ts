@@ -6,7 +6,7 @@ import type { TrainConfig } from "../config.ts";
 import { bytesOf } from "../data/layers.ts";
 import { readNewestCheckpoint } from "../learn/checkpoint.ts";
 import { type OpenRun, openRun } from "../learn/open-run.ts";
-import { openRunFolder } from "../learn/run-folder.ts";
+import { changedKeys, openRunFolder } from "../learn/run-folder.ts";
 import { fixedViewOf, teacherResolution } from "../learn/teacher-views.ts";
 import { teachOnline } from "../teach/online.ts";
 import type { Teach } from "../teach/teaching.ts";
@@ -58,12 +58,14 @@ export async function planRun(
 ): Promise<Plan> {
   const scratch = await mkdtemp(join(tmpdir(), "funmatch-plan-"));
   try {
-    const config = { ...structuredClone(written), run: scratch };
+    const settled = structuredClone(written);
+    const before = await settleAsBegun(settled, o.say);
+    const config = { ...settled, run: scratch };
     const began = performance.now();
     const folder = await openRunFolder(config);
     await using run = await openRun(folder, config, o);
     const startSeconds = (performance.now() - began) / 1000;
-    run.at.step = await stepOf(written.run, o.say);
+    if (before) Object.assign(run.at, before);
     return await measure(config, run, startSeconds, o);
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -151,9 +153,15 @@ function teachFor(run: OpenRun, isFixed: boolean): Teach | undefined {
   return (batch, signal) => Promise.all(each.map((teach) => teach(batch, signal)));
 }
 
-/** Where the run that is there stands; 0 if there is none. */
-async function stepOf(run: string, say: (line: string) => void): Promise<number> {
-  const checkpoints = join(run, "checkpoints");
-  if (!existsSync(checkpoints)) return 0;
-  return (await readNewestCheckpoint(checkpoints, say))?.checkpoint.step ?? 0;
+/** Where the run that is there stands, with the config settled as it was for it; undefined if there is none. */
+async function settleAsBegun(
+  config: TrainConfig,
+  say: (line: string) => void,
+): Promise<Pick<OpenRun["at"], "step" | "trainingSeconds"> | undefined> {
+  const checkpoints = join(config.run, "checkpoints");
+  const found = existsSync(checkpoints) ? await readNewestCheckpoint(checkpoints, say) : undefined;
+  if (!found) return undefined;
+  await changedKeys(join(config.run, "config.yaml"), config);
+  const { step, trainingSeconds } = found.checkpoint;
+  return { step, trainingSeconds };
 }

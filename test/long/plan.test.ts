@@ -70,6 +70,15 @@ test("of a run that has begun the rest is planned", async () => {
   expect(readdirSync(join(folder, "run"), { recursive: true }).sort()).toEqual(before);
 }, 60_000);
 
+test("a time that a run has settled as steps is not planned anew", async () => {
+  const folder = temporaryFolder("plan-time");
+  const begun = await trainFromLabels(folder, { length: { time: "1h", steps: 6 } });
+  expect(begun.code, begun.output).toBe(0);
+  const path = writeRunConfig(folder, { ...LABEL_RUN, length: { time: "1h" } });
+  const { output } = await startFunmatch(["plan", path, "--seconds", "1"]).finished;
+  expect(output).toMatch(/^steps +0 after step 6$/m);
+}, 60_000);
+
 test("the slowest part is the bottleneck; of teacher and link the one that takes the time", () => {
   const pace = (images: number) => ({ images, seconds: 1 });
   const teacherOf = (computePerImage?: number) => [
