@@ -28,8 +28,8 @@ export async function* remake(
     const line = lines[i]!;
     try {
       const batch = await pool.train(line.step);
-      const name = (place: number) => pool.sources.train!.nameOf(batch.indices[place]!);
-      return { line, batch, findings: differences(line, batch), changed: changedPictures(line, batch, name) };
+      const changed = changedPictures(line, batch).map(pool.sources.train!.nameOf);
+      return { line, batch, findings: differences(line, batch), changed };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       return { line, findings: [`step ${line.step} cannot be made again: ${error.message}`], changed: [] };
@@ -59,7 +59,12 @@ function differences(line: LedgerLine, { views, questions }: TrainBatch): string
   return findings;
 }
 
-function changedPictures(line: LedgerLine, batch: TrainBatch, name: (place: number) => string): string[] {
+/** Numbers of the images that are not what they were; of one that cannot be read now its own, not its stand-in's. */
+function changedPictures(line: LedgerLine, { indices, pictures, replaced = [] }: TrainBatch): number[] {
   const then = line.pictures ?? [];
-  return then.flatMap((digest, place) => (digest === batch.pictures?.[place] ? [] : [name(place)]));
+  return then.flatMap((digest, place) => {
+    const shown = indices[place]!;
+    if (digest === pictures?.[place]) return [];
+    return [replaced.find(({ by }) => by === shown)?.index ?? shown];
+  });
 }

@@ -4,7 +4,7 @@ import type { Teacher } from "../teach/client.ts";
 import type { Design } from "../teach/designs.ts";
 import { TeacherError } from "../teach/errors.ts";
 import { askAgain, TOLERANCE } from "./ask-again.ts";
-import { remake } from "./batches.ts";
+import { type Remade, remake } from "./batches.ts";
 import type { Walk } from "./chain.ts";
 import { type Check, checkOf, open } from "./check.ts";
 
@@ -37,10 +37,19 @@ export async function checkSteps(o: StepOptions): Promise<Check[]> {
   const changed = new Set<string>();
   const answers: string[] = [];
   let asked = 0;
-  let refused: string | undefined;
-  for await (const { line, batch, findings, changed: pictures } of remade(o, sampled)) {
+  let looked = 0;
+  let unmade = 0;
+  const look = ({ line, batch, findings, changed: pictures }: Remade) => {
     other.push(...findings);
     for (const picture of pictures) changed.add(picture);
+    const images = line.pictures?.length ?? 0;
+    if (batch) looked += images;
+    else unmade += images;
+  };
+  let refused: string | undefined;
+  for await (const made of remade(o, sampled)) {
+    look(made);
+    const { line, batch, findings } = made;
     if (!batch || findings.length > 0 || refused || why !== undefined) continue;
     try {
       for (const ask of asking) answers.push(...(await ask(line, batch, o.signal)));
@@ -54,28 +63,27 @@ export async function checkSteps(o: StepOptions): Promise<Check[]> {
   const rest = firstUses.filter((line) => !done.has(line));
   const images = firstUses.reduce((sum, { pictures }) => sum + pictures!.length, 0);
   const lookAtAll = images <= ALWAYS_LOOKED_AT || other.length > 0 || o.data.result === "failed";
-  if (lookAtAll && hasSameSize(o))
-    for await (const { findings, changed: pictures } of remade(o, rest)) {
-      other.push(...findings);
-      for (const picture of pictures) changed.add(picture);
-    }
+  if (lookAtAll && hasSameSize(o)) for await (const made of remade(o, rest)) look(made);
   const made = sampled.length + (lookAtAll ? rest.length : 0);
-  const looked = lookAtAll ? images : sampled.reduce((sum, line) => sum + (line.pictures?.length ?? 0), 0);
   return [
     checkOf("batches", other, `${made} steps, made again from seed and data, are the same to the byte`),
-    hasSameSize(o)
-      ? checkOf(
-          "images",
-          [...changed].map((name) => `${name} was changed`),
-          `${looked} are as they were`,
-        )
-      : open("images", "with another number of images every batch is another: none can be named"),
+    imagesCheck(o, [...changed], looked, unmade),
     answersCheck(answers, asked, why ?? refused, o.teachers),
   ];
 }
 
 function remade(o: StepOptions, lines: LedgerLine[]) {
   return remake(o.pool, lines, { inFlight: IN_FLIGHT, signal: o.signal });
+}
+
+function imagesCheck(o: StepOptions, changed: string[], looked: number, unmade: number): Check {
+  const name = "images";
+  if (!hasSameSize(o))
+    return open(name, "with another number of images every batch is another: none can be named");
+  const findings = changed.map((picture) => `${picture} was changed`);
+  if (findings.length === 0 && unmade > 0)
+    return open(name, `${looked} are as they were; ${unmade} are of batches that cannot be made again`);
+  return checkOf(name, findings, `${looked} are as they were`);
 }
 
 function hasSameSize({ began, pool }: StepOptions): boolean {

@@ -131,6 +131,28 @@ test("one bit of one pixel of one image changed: the image is named, even if no 
   });
 }, 60_000);
 
+test("an image that cannot be read any more is named, not the one that stands in for it", async () => {
+  const images = join(temporaryFolder("images"), "images");
+  cpSync(join(folder, "images"), images, { recursive: true });
+  const path = join(images, "dog", "07.png");
+  writeFileSync(path, readFileSync(path).subarray(0, 60));
+  const moved = (config: string) => config.replace(join(folder, "images"), images);
+  const allowed = await audited(copyOfRun((c) => moved(c).replace(/maxCorrupt: .*/, "maxCorrupt: 0.5")));
+  expect(allowed.checks.find(({ name }) => name === "images")).toEqual({
+    name: "images",
+    result: "failed",
+    said: `${path} was changed`,
+  });
+  const tooMany = await audited(copyOfRun(moved));
+  expect(tooMany.code).toBe(1);
+  const found = Object.fromEntries(tooMany.checks.map((check) => [check.name, check]));
+  expect(found.batches!.said).toContain(`${path} cannot be read`);
+  expect(found.images).toMatchObject({
+    result: "open",
+    said: expect.stringMatching(/^\d+ are as they were; \d+ /),
+  });
+}, 60_000);
+
 test("one changed weight of the teacher: both versions are named", async () => {
   const arrays = await readNpz(join(folder, "teacher.npz"));
   const changed = arrays.get("head/kernel")!;
