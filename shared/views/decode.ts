@@ -54,6 +54,7 @@ export async function decode(bytes: Uint8Array): Promise<Image> {
     return { width: info.width, height: info.height, data };
   } catch (error) {
     if (error instanceof DecodeError) throw error;
-    throw new DecodeError(error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error));
+    const why = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
+    throw new DecodeError(why === "Unknown error" ? "damaged or cut off" : why); // seen where several pictures are decoded at once
   }
 }

@@ -28,11 +28,12 @@ const EXAMPLES = 5;
 export function countCorrupt({ sources, most, known = {}, onFound }: CorruptCountOptions): CorruptCount {
   const seen = new Map(Object.entries(known).map(([split, indices]) => [split, new Set(indices)]));
 
-  function check(split: string, messages: string[]): void {
+  function check(split: string, met: Replaced[]): void {
     const indices = seen.get(split)!;
     const source = sources[split]!;
     if (indices.size <= most * source.size) return;
-    const examples = [...messages, ...[...indices].map(source.nameOf)].slice(0, EXAMPLES);
+    const others = [...indices].filter((index) => !met.some((one) => one.index === index));
+    const examples = [...met.map(({ message }) => message), ...others.map(source.nameOf)].slice(0, EXAMPLES);
     throw new UserError(
       `${indices.size} of the ${source.size} images of ${split} are corrupt, more than data.maxCorrupt ` +
         `(${100 * most} %) allows: ${examples.join("; ")}`,
@@ -48,10 +49,7 @@ export function countCorrupt({ sources, most, known = {}, onFound }: CorruptCoun
         indices.add(index);
         onFound?.(`${message}; another image stands in for it`);
       }
-      check(
-        split,
-        replaced.map(({ message }) => message),
-      );
+      check(split, replaced);
     },
     found: () =>
       Object.fromEntries([...seen].map(([split, indices]) => [split, [...indices].sort((a, b) => a - b)])),

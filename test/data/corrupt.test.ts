@@ -126,7 +126,7 @@ test("more corrupt images than data.maxCorrupt are an error with examples", asyn
   expect(failure).toBeInstanceOf(UserError);
   expect((failure as Error).message).toMatch(/^2 of the 7 images of train are corrupt, .*\(20 %\)/);
   for (const name of ["cat/b.jpg", "dog/5.jpg"])
-    expect((failure as Error).message).toContain(join(folder, name));
+    expect((failure as Error).message.split(join(folder, name)), "once").toHaveLength(2);
 });
 
 test("a file that has vanished is no corrupt image: the run ends", async () => {
