@@ -191,6 +191,12 @@ function interrupt(): AbortSignal {
   return controller.signal;
 }
 
+// Whoever reads has had enough, as head has.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
