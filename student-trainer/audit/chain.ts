@@ -72,7 +72,7 @@ export async function walkLedger(path: string, checkpoint: Checkpoint, sample: n
     step = content.step;
     if (isHead) walk.head = line.content as LedgerHead;
     else if (isChange) walk.changes.push(line.content as LedgerChange);
-    else note(walk, line.content as LedgerLine, sample);
+    else if (step >= 1 && step <= checkpoint.step) note(walk, line.content as LedgerLine, sample);
   }
   findings.push(...againstCheckpoint(checkpoint, { chain, end, step, walk }));
   walk.sampled.sort((a, b) => a.step - b.step);

@@ -18,6 +18,9 @@ export function open(name: string, why: string): Check {
   return { name, result: "open", said: why };
 }
 
+/** Why a check of steps is open where there are none. */
+export const NO_STEP = "the ledger tells of no step";
+
 const TOLD = 5;
 
 function firstFew(findings: string[]): string {

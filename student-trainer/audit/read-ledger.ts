@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { z } from "zod";
 import type { LedgerChange, LedgerHead, LedgerLine } from "../learn/ledger.ts";
 
 /** A line of a ledger's file as it stands. */
@@ -8,7 +9,7 @@ export interface ReadLine {
   number: number;
   /** Bytes of the file up to the end of the line. */
   end: number;
-  /** Absent when the line is no JSON object with a step and a chain. */
+  /** Absent when the line is no JSON object of a ledger line's shape. */
   content?: LedgerHead | LedgerChange | LedgerLine;
 }
 
@@ -31,11 +32,30 @@ export async function* readLedger(path: string): AsyncGenerator<ReadLine> {
   }
 }
 
-function parsed(text: string): ReadLine["content"] {
+const text = z.string();
+const record = {
+  teacherDigest: text.optional(),
+  chunks: z.array(z.looseObject({ start: z.int(), count: z.int(), digest: text })).optional(),
+  sketch: z.array(z.number()).optional(),
+};
+const shape = z.looseObject({
+  ...record,
+  step: z.int().min(0),
+  chain: text,
+  data: z.looseObject({ digest: text }).optional(),
+  config: z.looseObject({}).optional(),
+  totalSteps: z.looseObject({}).optional(),
+  length: z.looseObject({}).optional(),
+  teacherVersion: text.optional(),
+  teachers: z.array(z.looseObject({ ...record, teacherVersion: text })).optional(),
+  pictures: z.array(text).optional(),
+});
+
+/** The line as it stands, since its chain is of its very keys in their order. */
+function parsed(line: string): ReadLine["content"] {
   try {
-    const value = JSON.parse(text) as Partial<LedgerLine> | null;
-    const isLine = Number.isInteger(value?.step) && typeof value?.chain === "string";
-    return isLine ? (value as LedgerLine) : undefined;
+    const value: unknown = JSON.parse(line);
+    return shape.safeParse(value).success ? (value as LedgerLine) : undefined;
   } catch {
     return undefined;
   }

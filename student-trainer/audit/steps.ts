@@ -6,7 +6,7 @@ import { TeacherError } from "../teach/errors.ts";
 import { askAgain, TOLERANCE } from "./ask-again.ts";
 import { type Remade, remake } from "./batches.ts";
 import type { Walk } from "./chain.ts";
-import { type Check, checkOf, open } from "./check.ts";
+import { type Check, checkOf, NO_STEP, open } from "./check.ts";
 
 /** First uses of so many images are made again in every audit; of more only if something else is wrong. */
 const ALWAYS_LOOKED_AT = 20_000;
@@ -65,8 +65,9 @@ export async function checkSteps(o: StepOptions): Promise<Check[]> {
   const lookAtAll = images <= ALWAYS_LOOKED_AT || other.length > 0 || o.data.result === "failed";
   if (lookAtAll && hasSameSize(o)) for await (const made of remade(o, rest)) look(made);
   const made = sampled.length + (lookAtAll ? rest.length : 0);
+  const same = `${made} steps, made again from seed and data, are the same to the byte`;
   return [
-    checkOf("batches", other, `${made} steps, made again from seed and data, are the same to the byte`),
+    made === 0 ? open("batches", NO_STEP) : checkOf("batches", other, same),
     imagesCheck(o, [...changed], looked, unmade),
     answersCheck(answers, asked, why ?? refused, o.teachers),
   ];
@@ -80,6 +81,7 @@ function imagesCheck(o: StepOptions, changed: string[], looked: number, unmade: 
   const name = "images";
   if (!hasSameSize(o))
     return open(name, "with another number of images every batch is another: none can be named");
+  if (looked + unmade === 0) return open(name, "the ledger tells of no image");
   const findings = changed.map((picture) => `${picture} was changed`);
   if (findings.length === 0 && unmade > 0)
     return open(name, `${looked} are as they were; ${unmade} are of batches that cannot be made again`);

@@ -1,7 +1,7 @@
 import type { Teacher } from "../teach/client.ts";
 import type { Design } from "../teach/designs.ts";
 import type { TaughtFrom, Walk } from "./chain.ts";
-import { type Check, checkOf, open } from "./check.ts";
+import { type Check, checkOf, NO_STEP, open } from "./check.ts";
 
 /**
  * Whether one teacher taught from the first step to the last, and whether it is the one that is served now; of several
@@ -53,6 +53,7 @@ export function checkVerified(
       name,
       `${(silent[0] as Teacher).url} does not say which bytes it answered for: all ${steps} steps are unverified`,
     );
+  if (steps === 0) return open(name, NO_STEP);
   const missing = steps - verifiedSteps;
   const findings =
     missing === 0 ? [] : [`${missing} of ${steps} steps were not answered for their own bytes`];

@@ -100,6 +100,26 @@ test("one edited line: named by its step", async () => {
   expect(found?.said).toBe("line 9 (step 8) was changed, or the one before it is missing");
 }, 60_000);
 
+test("a line edited to nonsense is named, too; of an empty ledger nothing passes that was not looked at", async () => {
+  const run = copyOfRun();
+  const ledger = join(run, "ledger.jsonl");
+  const lines = readFileSync(ledger, "utf8").split("\n");
+  for (const nonsense of [
+    lines[4]!.replace('"step":4', '"step":0'),
+    lines[4]!.replace('"step":4', '"step":4000000000000'),
+    lines[4]!.replace(/"chunks":\[/, '"chunks":[null,'),
+    lines[4]!.replace(/"sketch":\[/, '"sketch":["",'),
+    "null",
+  ]) {
+    writeFileSync(ledger, lines.with(4, nonsense).join("\n"));
+    const { checks } = await audited(run, "--sample", "all");
+    expect(failures(checks)[0]).toMatchObject({ name: "ledger", said: expect.stringMatching(/^line 5 \(/) });
+  }
+  writeFileSync(ledger, "");
+  const passed = (await audited(run)).checks.filter(({ result }) => result === "passed");
+  expect(passed.map(({ name }) => name)).toEqual(["data"]);
+}, 60_000);
+
 test("the last lines cut off: told by the checkpoint", async () => {
   const run = copyOfRun();
   const ledger = join(run, "ledger.jsonl");
