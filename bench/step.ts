@@ -77,7 +77,9 @@ function times(side: Side): number[] {
 }
 
 async function prepare(side: StepSide, label: string, size: StepSize): Promise<Side> {
-  const child = fork(new URL("./step-runner.ts", import.meta.url));
+  // tfjs-node has none of our fused operations: without this its Adam would be ours.
+  const env = side === "captured" ? process.env : { ...process.env, FUNMATCH_KERNELS: "plain" };
+  const child = fork(new URL("./step-runner.ts", import.meta.url), { env });
   return { label, child, prepared: await ask(child, { prepare: side, size }), answers: [] };
 }
 
