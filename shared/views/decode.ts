@@ -54,6 +54,11 @@ export async function decode(bytes: Uint8Array): Promise<Image> {
     return { width: info.width, height: info.height, data };
   } catch (error) {
     if (error instanceof DecodeError) throw error;
-    throw new DecodeError(error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error));
+    throw new DecodeError(error instanceof Error ? inOneLine(error.message) : String(error));
   }
+}
+
+/** libvips tells of one damage in several lines, some of them more than once. */
+function inOneLine(message: string): string {
+  return [...new Set(message.trim().split(/\s*\n\s*/))].join("; ");
 }
