@@ -28,11 +28,13 @@ const EXAMPLES = 5;
 export function countCorrupt({ sources, most, known = {}, onFound }: CorruptCountOptions): CorruptCount {
   const seen = new Map(Object.entries(known).map(([split, indices]) => [split, new Set(indices)]));
 
-  function check(split: string, messages: string[]): void {
+  function check(split: string, latest: Replaced[]): void {
     const indices = seen.get(split)!;
     const source = sources[split]!;
     if (indices.size <= most * source.size) return;
-    const examples = [...messages, ...[...indices].map(source.nameOf)].slice(0, EXAMPLES);
+    const messages = new Map(latest.map(({ index, message }) => [index, message]));
+    const earlier = [...indices].filter((index) => !messages.has(index));
+    const examples = [...messages.values(), ...earlier.map(source.nameOf)].slice(0, EXAMPLES);
     throw new UserError(
       `${indices.size} of the ${source.size} images of ${split} are corrupt, more than data.maxCorrupt ` +
         `(${100 * most} %) allows: ${examples.join("; ")}`,
@@ -46,12 +48,9 @@ export function countCorrupt({ sources, most, known = {}, onFound }: CorruptCoun
       for (const { index, message } of replaced) {
         if (indices.has(index)) continue;
         indices.add(index);
-        onFound?.(`${message}; another image stands in for it`);
+        onFound?.(`${message}; ${split === "train" ? "another image stands in for it" : "it is left out"}`);
       }
-      check(
-        split,
-        replaced.map(({ message }) => message),
-      );
+      check(split, replaced);
     },
     found: () =>
       Object.fromEntries([...seen].map(([split, indices]) => [split, [...indices].sort((a, b) => a - b)])),
