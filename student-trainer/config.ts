@@ -18,7 +18,10 @@ const range = (least: number, most: number) =>
     .refine(([low, high]) => low <= high, "expected [low, high]");
 
 /** A part of the images, such as "[:90%]". */
-const split = z.string().regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]").optional();
+const split = z
+  .string('expected a part in quotes, such as "[:90%]": without them YAML takes it for a list')
+  .regex(SLICE, "expected a part such as [:90%], [90%:] or [100:200]")
+  .optional();
 const mixupP = z.number().min(0).max(10);
 
 const source = z.union([

@@ -1,3 +1,4 @@
+import { extname } from "node:path";
 import { UserError } from "@funmatch/config";
 import { z } from "zod";
 import { teacherAddress } from "./teach/address.ts";
@@ -72,7 +73,14 @@ export function nameOfTeacher(spec: TeacherSpec): string {
 
 /** @throws UserError when a teacher's URL cannot be one, or its keys do not go with it */
 export function checkTeacherSpec(spec: TeacherSpec): void {
-  if ("file" in spec) return;
+  if ("file" in spec) {
+    if (extname(spec.file) !== ".npz")
+      throw new UserError(
+        `teacher ${spec.file}: only the .npz of a network of ours (of a run its student.npz) can teach in the same ` +
+          "process; funmatch-teacher serves other formats",
+      );
+    return;
+  }
   if (!isOip(spec.url)) {
     teacherAddress(spec.url);
     if (spec.oip)

@@ -28,11 +28,21 @@ function explainIssue(schema: z.ZodType, issue: z.core.$ZodIssue, outer: Propert
   }
   if (issue.code === "invalid_union") {
     const branches = issue.errors.filter((issues) => issues.length > 0);
-    // The branch with the fewest complaints is most likely the one that was meant.
-    const meant = branches.sort((a, b) => a.length - b.length)[0];
+    // Most likely meant is a branch for this kind of value, and of these the one with the fewest complaints.
+    const otherKind = (issues: z.core.$ZodIssue[]) =>
+      Number(issues.some((inner) => inner.code === "invalid_type" && inner.path.length === 0));
+    const meant = branches.sort((a, b) => otherKind(a) - otherKind(b) || a.length - b.length)[0];
     if (meant) return meant.flatMap((inner) => explainIssue(schema, inner, path));
   }
-  return [`${place || "config"}: ${issue.message}`];
+  return [`${place || "config"}: ${issue.message}${nearName(schema, path)}`];
+}
+
+/** Where names are of the user's choice, a wrong value may come of a mistyped key: the valid one near it. */
+function nearName(schema: z.ZodType, path: PropertyKey[]): string {
+  const [name, known] = [String(path.at(-1) ?? ""), keysAt(schema, path.slice(0, -1))];
+  if (known.length === 0 || known.includes(name)) return "";
+  const nearest = closest(name, known);
+  return distance(name, nearest) <= 3 ? `; did you mean "${nearest}"?` : "";
 }
 
 /** Keys that objects at `path` may have; where a union offers several objects, the keys of all of them. */

@@ -54,7 +54,12 @@ export async function decode(bytes: Uint8Array): Promise<Image> {
     return { width: info.width, height: info.height, data };
   } catch (error) {
     if (error instanceof DecodeError) throw error;
-    const why = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
+    const why = error instanceof Error ? inOneLine(error.message) : String(error);
     throw new DecodeError(why === "Unknown error" ? "damaged or cut off" : why); // seen where several pictures are decoded at once
   }
+}
+
+/** libvips tells of one damage in several lines, some of them more than once. */
+function inOneLine(message: string): string {
+  return [...new Set(message.trim().split(/\s*\n\s*/))].join("; ");
 }

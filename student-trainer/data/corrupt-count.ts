@@ -28,12 +28,13 @@ const EXAMPLES = 5;
 export function countCorrupt({ sources, most, known = {}, onFound }: CorruptCountOptions): CorruptCount {
   const seen = new Map(Object.entries(known).map(([split, indices]) => [split, new Set(indices)]));
 
-  function check(split: string, met: Replaced[]): void {
+  function check(split: string, latest: Replaced[]): void {
     const indices = seen.get(split)!;
     const source = sources[split]!;
     if (indices.size <= most * source.size) return;
-    const others = [...indices].filter((index) => !met.some((one) => one.index === index));
-    const examples = [...met.map(({ message }) => message), ...others.map(source.nameOf)].slice(0, EXAMPLES);
+    const messages = new Map(latest.map(({ index, message }) => [index, message]));
+    const earlier = [...indices].filter((index) => !messages.has(index));
+    const examples = [...messages.values(), ...earlier.map(source.nameOf)].slice(0, EXAMPLES);
     throw new UserError(
       `${indices.size} of the ${source.size} images of ${split} are corrupt, more than data.maxCorrupt ` +
         `(${100 * most} %) allows: ${examples.join("; ")}`,
@@ -47,7 +48,7 @@ export function countCorrupt({ sources, most, known = {}, onFound }: CorruptCoun
       for (const { index, message } of replaced) {
         if (indices.has(index)) continue;
         indices.add(index);
-        onFound?.(`${message}; another image stands in for it`);
+        onFound?.(`${message}; ${split === "train" ? "another image stands in for it" : "it is left out"}`);
       }
       check(split, replaced);
     },

@@ -8,20 +8,21 @@ export const SLICE = /^\[(-?\d+(?:\.\d+)?%|-?\d+)?:(-?\d+(?:\.\d+)?%|-?\d+)?\]$/
  * Datasets: a percentage is rounded to the nearest image, halves to the even one, so that [:90%] and [90%:] share
  * none and leave none out.
  *
+ * @param name of the part, for messages
  * @throws UserError if the part is not written as {@link SLICE}, reaches beyond the images or holds none.
  */
-export function boundsOfSlice(slice: string, size: number): [from: number, to: number] {
+export function boundsOfSlice(slice: string, size: number, name = "split"): [from: number, to: number] {
   const written = SLICE.exec(slice);
-  if (!written) throw new UserError(`split: ${slice} is not a part such as [:90%], [90%:] or [100:200]`);
-  const from = boundOf(written[1] ?? "0", slice, size);
-  const to = boundOf(written[2] ?? "100%", slice, size);
-  if (from >= to) throw new UserError(`split: ${slice} of ${size} images holds none`);
+  if (!written) throw new UserError(`${name}: ${slice} is not a part such as [:90%], [90%:] or [100:200]`);
+  const from = boundOf(written[1] ?? "0", slice, size, name);
+  const to = boundOf(written[2] ?? "100%", slice, size, name);
+  if (from >= to) throw new UserError(`${name}: ${slice} of ${size} images holds none`);
   return [from, to];
 }
 
-function boundOf(bound: string, slice: string, size: number): number {
+function boundOf(bound: string, slice: string, size: number, name: string): number {
   const images = bound.endsWith("%") ? roundToEven((Number.parseFloat(bound) * size) / 100) : Number(bound);
-  if (Math.abs(images) > size) throw new UserError(`split: ${slice} reaches beyond the ${size} images`);
+  if (Math.abs(images) > size) throw new UserError(`${name}: ${slice} reaches beyond the ${size} images`);
   return images < 0 ? size + images : images;
 }
 

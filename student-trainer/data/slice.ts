@@ -16,8 +16,8 @@ export interface Slice {
  *
  * @throws UserError as {@link boundsOfSlice}.
  */
-export function sliceOf(text: string, whole: Pick<Source, "size" | "digest">): Slice {
-  const [from, to] = boundsOfSlice(text, whole.size);
+export function sliceOf(text: string, whole: Pick<Source, "name" | "size" | "digest">): Slice {
+  const [from, to] = boundsOfSlice(text, whole.size, `split of ${whole.name}`);
   const chosen = permutation(draws(0, "slice"), whole.size).subarray(from, to).sort();
   const images = new Uint32Array(new SharedArrayBuffer(chosen.byteLength));
   images.set(chosen);

@@ -54,7 +54,9 @@ export async function checkTeacher(
           "wait, or look at the service's log",
         ),
       ];
-    if (!(error instanceof UserError)) throw error;
+    // What a teacher in this process throws crosses a thread: its name is left, not its class.
+    const ofItsFile = error instanceof Error && error.name === "ArrayFileError";
+    if (!(error instanceof UserError || ofItsFile)) throw error;
     return [fault(name, error.message, "start the service, or correct teachers in the config")];
   }
   try {

@@ -10,7 +10,7 @@ export function pinned(name: string, served: string, version = served): string {
   if (served === version) return version;
   throw new TeacherError(
     "version",
-    `${name} serves ${served}, but this run began with ${version}: serve that teacher again, begin a new run, ` +
-      "or go on with this one by --accept-teacher",
+    `${name} serves ${served}, but this run began with ${version}, or its config names that: serve that teacher ` +
+      "again, begin a new run, or go on with this one by --accept-teacher",
   );
 }

@@ -10,6 +10,11 @@ const schema = z.strictObject({
   optimizer: z.strictObject({ kind: z.literal("adam"), learningRate: z.number() }).optional(),
   length: z.union([z.strictObject({ epochs: z.number() }), z.strictObject({ steps: z.number() })]).optional(),
   teachers: z.array(z.strictObject({ url: z.string() })).default([]),
+  mixup: z.union([z.number(), z.strictObject({ p: z.number() })]).optional(),
+  data: z
+    .object({ maxCorrupt: z.number().optional() })
+    .catchall(z.strictObject({ folder: z.string() }))
+    .optional(),
 });
 
 function file(text: string): string {
@@ -34,6 +39,11 @@ test.each([
   ["teachers: [{ ulr: x }]", 'unknown key "teachers.0.ulr": did you mean "url"?'],
   ["length: { epoch: 3 }", 'did you mean "epochs"?'],
   ["length: { epochs: 3, steps: 4 }", '"length.steps" cannot stand beside the other keys there'],
+  ["mixup: { q: 1 }", 'unknown key "mixup.q": did you mean "p"?'],
+  [
+    "data: { maxCorupt: 0.1 }",
+    'data.maxCorupt: Invalid input: expected object, received number; did you mean "maxCorrupt"?',
+  ],
   ["batch: many", "batch: Invalid input: expected number"],
   ["- batch", "expected keys and values"],
   ["batch: [1", "not valid YAML"],

@@ -84,6 +84,7 @@ describe("a corrupt image", () => {
     expect(told).toHaveLength(2);
     expect(told[0]).toContain(`${join(folder, "cat/b.jpg")} cannot be read: not a JPEG`);
     expect(told[1]).toContain(`${join(folder, "dog/5.jpg")} cannot be read`);
+    for (const message of told) expect(message).toMatch(/; another image stands in for it$/);
     expect(pool.corrupt()).toEqual({ train: [1, 5] });
     const later = await pooled(folder, { corrupt: pool.corrupt() });
     await later.pool.train(3);
@@ -119,6 +120,14 @@ describe("a corrupt image", () => {
   });
 });
 
+test("of a split that is only evaluated, a corrupt image is left out, and said to be", async () => {
+  const folder = await spoiltFolder();
+  const { pool, told } = await pooled(folder, { splits: { validation: { folder } } });
+  await pool.evaluation("validation", 0, 7);
+  expect(told).toHaveLength(2);
+  for (const message of told) expect(message).toMatch(/; it is left out$/);
+});
+
 test("more corrupt images than data.maxCorrupt are an error with examples", async () => {
   const folder = await spoiltFolder();
   const { pool } = await pooled(folder, { maxCorrupt: 0.2 });
@@ -126,7 +135,7 @@ test("more corrupt images than data.maxCorrupt are an error with examples", asyn
   expect(failure).toBeInstanceOf(UserError);
   expect((failure as Error).message).toMatch(/^2 of the 7 images of train are corrupt, .*\(20 %\)/);
   for (const name of ["cat/b.jpg", "dog/5.jpg"])
-    expect((failure as Error).message.split(join(folder, name)), "once").toHaveLength(2);
+    expect((failure as Error).message.split(join(folder, name)), "named once").toHaveLength(2);
 });
 
 test("a file that has vanished is no corrupt image: the run ends", async () => {

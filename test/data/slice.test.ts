@@ -33,6 +33,13 @@ describe("the bounds of a part", () => {
   });
 });
 
+test("a part that cannot be names the data that it is of", async () => {
+  const folder = await pictureFolder();
+  await expect(openSource({ folder, split: "[5:90]" })).rejects.toThrow(
+    `split of ${folder}: [5:90] reaches beyond the 7 images`,
+  );
+});
+
 test("two parts share no image, leave none out, hold all classes and keep the order", async () => {
   const whole = await openSource({ fashion: "validation" });
   const parts = [

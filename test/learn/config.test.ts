@@ -128,6 +128,11 @@ test.each([
   ["data.train={ published: flowers, folder: x, part: train }", 'expected one of "flowers102"|'],
   ["data.train={ parquet: x, lable: y }", 'did you mean "label"?'],
   ['data.train.split="90%"', "data.train.split: expected a part such as [:90%]"],
+  ["data.train.split=[:90%]", 'data.train.split: expected a part in quotes, such as "[:90%]"'],
+  [
+    "teachers=[{ file: prof.onnx, resolution: 64, valueRange: [-1, 1] }]",
+    "funmatch-teacher serves other formats",
+  ],
   ["student.depth=27", "expected one of 26|50|101|152|200"],
   ["distance.kind=kd", "distance.kind: expected one of kl|hard|euclidean|l2|logsoftmax_euclidean"],
   ["distance.smoothing=0.1", '"distance.smoothing" cannot stand beside the other keys there'],

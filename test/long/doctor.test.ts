@@ -44,6 +44,9 @@ test("what is wrong is named, all of it, each with what to mend", async () => {
   expect(wrongKey.code).toBe(1);
   expect(wrongKey.output).toMatch(/✗ teacher .*401 unauthenticated/);
   expect(wrongKey.output).toMatch(/✗ disk .*(cannot be written to|0 B are free)/);
+  const gone = "[{ file: gone.npz, resolution: 16, valueRange: [-1, 1] }]";
+  const noFile = await doctor([taught(temporaryFolder("gone")), "--set", `teachers=${gone}`]);
+  expect(noFile.output).toMatch(/✗ teacher .*there is no file .*gone\.npz\n {4}→ .*correct teachers/);
   const typo = await doctor([taught(temporaryFolder("typo")), "--set", "bach=3"]);
   expect(typo.output).toContain('unknown key "bach": did you mean "batch"?');
   expect(typo.code).toBe(1);

@@ -142,6 +142,15 @@ describe("what is no picture is refused in plain words", () => {
     await expect(decode(file.subarray(0, file.length * 0.6))).rejects.toThrow(DecodeError);
   });
 
+  test("a JPEG's header alone: one line, which says each fault once", async () => {
+    const file = await original().jpeg().toBuffer();
+    const { message } = await decode(file.subarray(0, 300)).catch((error: Error) => error as Error & Image);
+    const faults = message.split("; ");
+    expect(new Set(faults).size).toBe(faults.length);
+    expect(message.match(/premature end of JPEG image/g)).toHaveLength(1);
+    expect(message).not.toContain("\n");
+  });
+
   test("a small file that claims a huge picture, from its header", async () => {
     const file = await original().png().toBuffer();
     file.writeUInt32BE(60_000, 16); // the width and height of the IHDR chunk, then its checksum
