@@ -77,8 +77,9 @@ function times(side: Side): number[] {
 }
 
 async function prepare(side: StepSide, label: string, size: StepSize): Promise<Side> {
-  // tfjs-node has none of our fused operations: without this its Adam would be ours.
-  const env = side === "captured" ? process.env : { ...process.env, FUNMATCH_KERNELS: "plain" };
+  // Ours as the trainer's worker runs it. tfjs-node has none of our fused operations: without this its Adam would be ours.
+  const settings = side === "captured" ? { TF_NUM_INTEROP_THREADS: "1" } : { FUNMATCH_KERNELS: "plain" };
+  const env = { ...process.env, ...settings };
   const child = fork(new URL("./step-runner.ts", import.meta.url), { env });
   return { label, child, prepared: await ask(child, { prepare: side, size }), answers: [] };
 }
