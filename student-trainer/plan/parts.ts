@@ -77,18 +77,19 @@ async function tryTeacher(which: number, o: Try & { batches: TrainBatch[] }): Pr
   const questions = await questionsFor(which, o);
   const images = questions[0]!.views.shape[0];
   const session = randomUUID();
-  const ask = (i: number, cancelled: AbortSignal) => {
-    const { views, chunks } = questions[i % questions.length]!;
-    const call = { purpose: "train" as const, requestId: `${session}-plan-${i}`, signal: cancelled };
-    return askPieces(teacher.ask, views, chunks, call);
+  let next = 0;
+  /** Asks again and again until the time is over. What was asked is waited for: it has to be paid. */
+  const askUntil = async (clock: ReturnType<typeof startClock>) => {
+    do {
+      const { views, chunks } = questions[next % questions.length]!;
+      const requestId = `${session}-plan-${next++}`;
+      await askPieces(teacher.ask, views, chunks, { purpose: "train", requestId, signal });
+    } while (!clock.isOver());
   };
-  const to = Number.POSITIVE_INFINITY;
-  const alone = startClock(seconds / 3);
-  for await (const _ of ahead({ from: 0, to, inFlight: 1, start: ask, signal })) if (alone.isOver()) break;
+  await askUntil(startClock(seconds / 3));
   const { computePerImage, linkSeconds } = tally;
   const clock = startClock((seconds * 2) / 3);
-  for await (const _ of ahead({ from: 0, to, inFlight: config.inFlight, start: ask, signal }))
-    if (clock.isOver()) break;
+  await Promise.all(Array.from({ length: config.inFlight }, () => askUntil(clock)));
   const known = { name: nameOfTeacher(spec), inProcess: "file" in spec, asked: tally.images };
   return { ...clock.pace(images), ...known, computePerImage, linkSeconds };
 }

@@ -3,20 +3,10 @@
 #include <cmath>
 #include <vector>
 
-#include "element.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "operation.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::shape_inference::InferenceContext;
 
 constexpr int64_t kPieceElements = 16384;
 
@@ -113,10 +103,10 @@ class Adam : public OpKernel {
     const Tensor& param = context->input(0);
     for (int i = 1; i < 4; ++i)
       OP_REQUIRES(context, context->input(i).shape() == param.shape(),
-                  tensorflow::errors::InvalidArgument("gradient, mu and nu must be as the parameter"));
+                  InvalidArgument("gradient, mu and nu must be as the parameter"));
     for (int i = 4; i < 8; ++i)
       OP_REQUIRES(context, context->input(i).NumElements() == 1,
-                  tensorflow::errors::InvalidArgument("clipping, rate, epsilon and decay are numbers"));
+                  InvalidArgument("clipping, rate, epsilon and decay are numbers"));
     Step step = step_;
     step.clipping = context->input(4).flat<float>()(0);
     step.rate = context->input(5).flat<float>()(0);

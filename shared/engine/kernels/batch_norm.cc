@@ -6,21 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "element.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "activation.h"
+#include "operation.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::errors::InvalidArgument;
-using tensorflow::shape_inference::InferenceContext;
 
 // Of a piece: elements, 128 KB of float; and positions, whose sum in float should not lose digits.
 constexpr int64_t kPieceElements = 32768;
@@ -88,29 +78,6 @@ class ChannelMoments : public OpKernel {
       mean->flat<float>()(c) = static_cast<float>(Load(in[c]) + around);
       variance->flat<float>()(c) = static_cast<float>(squares < 0.0 ? 0.0 : squares);  // NaN stays NaN
     }
-  }
-};
-
-// What follows the norm, and its derivative.
-struct None {
-  static float Of(float z) { return z; }
-  static float Slope(float) { return 1.0f; }
-};
-struct Relu {
-  static float Of(float z) { return z < 0.0f ? 0.0f : z; }
-  static float Slope(float z) { return z <= 0.0f ? 0.0f : 1.0f; }
-};
-// z * relu6(z + 3) / 6
-struct HardSwish {
-  static float Of(float z) {
-    const float up = z + 3.0f;
-    const float floored = up < 0.0f ? 0.0f : up;
-    return z * ((floored > 6.0f ? 6.0f : floored) * (1.0f / 6.0f));
-  }
-  static float Slope(float z) {
-    const float inside = (2.0f * z + 3.0f) * (1.0f / 6.0f);
-    const float below = z <= -3.0f ? 0.0f : inside;
-    return z >= 3.0f ? 1.0f : below;
   }
 };
 
@@ -264,7 +231,7 @@ REGISTER_OP("FunmatchChannelMoments")
     .Output("variance: float")
     .Attr("T: {float, bfloat16}")
     .SetShapeFn([](InferenceContext* c) {
-      tensorflow::shape_inference::ShapeHandle x;
+      ShapeHandle x;
       TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 1, &x));
       for (int i : {0, 1}) c->set_output(i, c->Vector(c->Dim(x, -1)));
       return absl::OkStatus();

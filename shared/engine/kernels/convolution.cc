@@ -4,22 +4,10 @@
 // The order in which a sum is taken depends on the kernel's shape alone (for the gradient by the kernel also on the
 // images'), not on the number of threads: results are the same bits, and each image's are as if it were alone.
 #include "conv_winograd_by_kernel.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "operation.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::errors::InvalidArgument;
-using tensorflow::shape_inference::DimensionHandle;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
 
 float* Floats(Tensor* tensor) { return tensor->flat<float>().data(); }
 const float* Floats(const Tensor& tensor) { return tensor.flat<float>().data(); }

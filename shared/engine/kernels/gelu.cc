@@ -3,18 +3,10 @@
 // 0.5 x (1 + tanh u) is x * sigmoid(2 u), which loses no digits where tanh is near -1.
 #include <cmath>
 
-#include "element.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "operation.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::shape_inference::InferenceContext;
 
 constexpr int64_t kPieceElements = 16384;
 // 2 sqrt(2 / pi), and that times the cubic term's factor.
@@ -80,7 +72,7 @@ class GeluGradOp : public OpKernel {
   void Compute(OpKernelContext* context) override {
     const Tensor& dy = context->input(0);
     const Tensor& x = context->input(1);
-    OP_REQUIRES(context, dy.shape() == x.shape(), tensorflow::errors::InvalidArgument("dy must be as x"));
+    OP_REQUIRES(context, dy.shape() == x.shape(), InvalidArgument("dy must be as x"));
     Tensor* dx;
     OP_REQUIRES_OK(context, context->forward_input_or_allocate_output({0}, 0, x.shape(), &dx));
     const auto* above = Elements<T>(dy);

@@ -1,82 +1,11 @@
 // GroupNorm followed by ReLU, and the gradient of both, each in one operation that reads its tensors twice.
-//
-// x is [N, H, W, C] and each image's group of C / groups channels has one mean and variance. Sums are taken over pieces
-// of an image in float, and over pieces in double. An image is done from beginning to end by one thread, while it is in
-// that thread's cache; where there are fewer images than threads, the pieces of all images are shared out instead. Both
-// ways compute the same bits.
 #include <cmath>
 #include <vector>
 
-#include "element.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "group_norm.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::shape_inference::InferenceContext;
-
-// Elements of a piece: 64 KB of float, which stays in the nearest cache.
-constexpr int64_t kPieceElements = 16384;
-
-struct Sizes {
-  int64_t images;
-  int64_t positions;
-  int64_t channels;
-  int64_t groups;
-  Pieces pieces() const { return {positions, std::max<int64_t>(1, kPieceElements / std::max<int64_t>(1, channels))}; }
-  int64_t group_channels() const { return channels / groups; }
-};
-
-Sizes SizesOf(const Tensor& x, int64_t groups) {
-  return {x.dim_size(0), x.dim_size(1) * x.dim_size(2), x.dim_size(3), groups};
-}
-
-tensorflow::Status Check(const Tensor& x, const Tensor& scale, const Tensor& bias, int64_t groups) {
-  using tensorflow::errors::InvalidArgument;
-  if (x.dims() != 4) return InvalidArgument("x must be [N, H, W, C], not ", x.shape().DebugString());
-  if (groups <= 0 || x.dim_size(3) % groups != 0)
-    return InvalidArgument("the ", x.dim_size(3), " channels do not divide into ", groups, " groups");
-  for (const Tensor* vector : {&scale, &bias})
-    if (vector->NumElements() != x.dim_size(3))
-      return InvalidArgument("scale and bias need ", x.dim_size(3), " elements, not ", vector->NumElements());
-  return absl::OkStatus();
-}
-
-// Runs first(image, piece) for every piece, then middle(image), then last(image, piece), in this order for each image.
-template <typename First, typename Middle, typename Last>
-void PerImage(OpKernelContext* context, const Sizes& sizes, const First& first, const Middle& middle,
-              const Last& last) {
-  const int64_t pieces = sizes.pieces().count();
-  if (sizes.images >= Threads(context)) {
-    ForEach(context, sizes.images, [&](int64_t image) {
-      for (int64_t piece = 0; piece < pieces; ++piece) first(image, piece);
-      middle(image);
-      // Backwards: what was read last is still near.
-      for (int64_t piece = pieces - 1; piece >= 0; --piece) last(image, piece);
-    });
-    return;
-  }
-  ForEach(context, sizes.images * pieces, [&](int64_t i) { first(i / pieces, i % pieces); });
-  for (int64_t image = 0; image < sizes.images; ++image) middle(image);
-  ForEach(context, sizes.images * pieces, [&](int64_t i) { last(i / pieces, i % pieces); });
-}
-
-// The norm of one image as y = x * a + b for each channel.
-void Affine(const Sizes& sizes, const float* mean, const float* inverse, const float* scale, const float* bias,
-            float* a, float* b) {
-  for (int64_t c = 0; c < sizes.channels; ++c) {
-    const int64_t group = c / sizes.group_channels();
-    a[c] = inverse[group] * scale[c];
-    b[c] = __builtin_fmaf(-mean[group], a[c], bias[c]);
-  }
-}
 
 // Adds to sum and square, of each channel, x - shift and its square over the positions [begin, end) of an image.
 template <typename S>
@@ -251,7 +180,7 @@ class GroupNormReluGrad : public OpKernel {
     const int64_t groups = mean.dims() == 2 ? mean.dim_size(1) : 0;
     OP_REQUIRES_OK(context, Check(x, context->input(2), context->input(3), groups));
     OP_REQUIRES(context, dy.shape() == x.shape() && mean.dim_size(0) == x.dim_size(0) && inverse.shape() == mean.shape(),
-                tensorflow::errors::InvalidArgument("dy must be as x, mean and inverse [N, groups]"));
+                InvalidArgument("dy must be as x, mean and inverse [N, groups]"));
     const Sizes sizes = SizesOf(x, groups);
     Tensor *dx, *dscale, *dbias;
     OP_REQUIRES_OK(context, context->forward_input_or_allocate_output({0}, 0, x.shape(), &dx));
@@ -361,7 +290,7 @@ REGISTER_OP("FunmatchGroupNormRelu")
     .SetShapeFn([](InferenceContext* c) {
       int64_t groups;
       TF_RETURN_IF_ERROR(c->GetAttr("groups", &groups));
-      tensorflow::shape_inference::ShapeHandle x;
+      ShapeHandle x;
       TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
       c->set_output(0, x);
       for (int i : {1, 2}) c->set_output(i, c->Matrix(c->Dim(x, 0), c->MakeDim(groups)));

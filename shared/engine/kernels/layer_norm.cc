@@ -2,21 +2,10 @@
 #include <cmath>
 #include <vector>
 
-#include "element.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "operation.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::errors::InvalidArgument;
-using tensorflow::shape_inference::InferenceContext;
 
 // Rows whose sums of the parameters' gradients are taken in float, before they go into a double.
 constexpr int64_t kRows = 32;

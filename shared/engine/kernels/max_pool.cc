@@ -2,21 +2,10 @@
 // is kept, so the gradient neither compares nor scatters: each element of the image gathers from the windows over it.
 #include <limits>
 
-#include "element.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "operation.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::errors::InvalidArgument;
-using tensorflow::shape_inference::InferenceContext;
 
 // Square windows of `side`, `stride` apart, over an image with `pad` on every side.
 struct Windows {

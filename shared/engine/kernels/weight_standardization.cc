@@ -3,20 +3,10 @@
 // A thread takes a block of columns from first row to last, twice, so that the second reading is from its own cache.
 #include <cmath>
 
-#include "element.h"
-#include "parallel.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/shape_inference.h"
+#include "operation.h"
 
 namespace funmatch {
 namespace {
-
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::shape_inference::InferenceContext;
 
 constexpr int64_t kColumns = 32;
 // Rows whose sum is taken in float, before it goes into a double.
@@ -78,7 +68,7 @@ class WeightStandardization : public OpKernel {
   void Compute(OpKernelContext* context) override {
     const Tensor& kernel = context->input(0);
     OP_REQUIRES(context, kernel.dims() >= 2,
-                tensorflow::errors::InvalidArgument("a kernel has columns, not shape ", kernel.shape().DebugString()));
+                InvalidArgument("a kernel has columns, not shape ", kernel.shape().DebugString()));
     const int64_t columns = kernel.dim_size(kernel.dims() - 1);
     Tensor *standard, *inverse;
     OP_REQUIRES_OK(context, context->allocate_output(0, kernel.shape(), &standard));
@@ -133,7 +123,7 @@ class WeightStandardizationGrad : public OpKernel {
     const int64_t columns = inverse.NumElements();
     OP_REQUIRES(context,
                 above.shape() == standard.shape() && above.dims() >= 2 && above.dim_size(above.dims() - 1) == columns,
-                tensorflow::errors::InvalidArgument("dy must be as y, inverse [columns]"));
+                InvalidArgument("dy must be as y, inverse [columns]"));
     Tensor* below;
     OP_REQUIRES_OK(context, context->forward_input_or_allocate_output({0}, 0, above.shape(), &below));
     if (above.NumElements() == 0) return;
@@ -174,7 +164,7 @@ REGISTER_OP("FunmatchWeightStandardization")
     .Attr("T: {float}")
     .Attr("epsilon: float")
     .SetShapeFn([](InferenceContext* c) {
-      tensorflow::shape_inference::ShapeHandle kernel;
+      ShapeHandle kernel;
       TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 2, &kernel));
       c->set_output(0, kernel);
       c->set_output(1, c->Vector(c->Dim(kernel, -1)));
