@@ -1,4 +1,5 @@
-import { dirname, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { readConfig, resolvePath, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { PUBLISHED } from "./data/published/layout.ts";
@@ -210,6 +211,18 @@ export function readTrainConfig(path: string, sets: string[] = []): TrainConfig 
   if (config.design === "fix/ic_ens") config.ensemble ??= 1024;
   checkTogether(config, path);
   return config;
+}
+
+/**
+ * The config of a run that is there.
+ *
+ * @param run its folder
+ * @throws UserError when it is no run
+ */
+export function readRunConfig(run: string): TrainConfig {
+  const path = join(run, "config.yaml");
+  if (!existsSync(path)) throw new UserError(`${run} is not a run: it has no config.yaml`);
+  return readTrainConfig(path);
 }
 
 /** What no single key can tell. */

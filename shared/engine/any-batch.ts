@@ -2,7 +2,6 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { declaredState } from "./capture.ts";
 import { CaptureError } from "./capture-error.ts";
 import { graphOf, inputRef, node } from "./captured-graph.ts";
-import { gatherWithoutReading } from "./gather.ts";
 import { sizeOf } from "./graph.ts";
 import { DT, nativeBackend } from "./native.ts";
 import { openBatch, type Sized } from "./open-batch.ts";
@@ -41,7 +40,6 @@ export function captureAnyBatch({
 }): Forward {
   const backend = nativeBackend();
   const native = backend.binding;
-  gatherWithoutReading();
   const { state, initial } = declaredState(initialParameters);
   const images = (batch: number): Declared => ({
     images: { ref: inputRef(0), shape: [batch, ...image], dtype: DT.float, fed: DT.uint8 },

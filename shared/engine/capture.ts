@@ -1,6 +1,5 @@
 import { CaptureError } from "./capture-error.ts";
 import { graphOf, inputRef, node } from "./captured-graph.ts";
-import { gatherWithoutReading } from "./gather.ts";
 import { DT, nativeBackend } from "./native.ts";
 import { loadGraph } from "./saved-model.ts";
 import { type Captured, capturedSession, checked, FED_TYPES, type InputSpec } from "./session.ts";
@@ -28,7 +27,6 @@ export interface CaptureOptions {
 export function captureStep(options: CaptureOptions): Captured {
   const backend = nativeBackend();
   const native = backend.binding;
-  gatherWithoutReading();
   const inputs: Declared = {};
   for (const [i, [name, spec]] of Object.entries(options.inputs).entries()) {
     const fed = FED_TYPES[spec.dtype];

@@ -42,6 +42,8 @@ export function openBatch(small: Sized, large: Sized): { trace: Trace; nodes: Gr
     }
     return { ref: `${name}:0`, shape: before.constant.shape, dtype: DT.int32 };
   };
+  if (large.trace.ops.length !== small.trace.ops.length)
+    throw new CaptureError("there are other operations when there are more images");
   const ops = small.trace.ops.map((op, i): RecordedOp => {
     const other = large.trace.ops[i];
     if (other?.op !== op.op || JSON.stringify(other.attrs) !== JSON.stringify(op.attrs))
@@ -49,7 +51,11 @@ export function openBatch(small: Sized, large: Sized): { trace: Trace; nodes: Gr
     const operands = op.operands.map((operand, k) => opened(operand, other.operands[k]!, op.op));
     return { ...op, operands };
   });
-  return { trace: { ...small.trace, ops }, nodes };
+  const outputs = Object.entries(small.trace.outputs).map(([name, output]) => {
+    const operand = opened(output.operand, large.trace.outputs[name]!.operand, `output ${name}`);
+    return [name, { ...output, operand }] as const;
+  });
+  return { trace: { ...small.trace, ops, outputs: Object.fromEntries(outputs) }, nodes };
 }
 
 /** Each element as `first + each · images`. */

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { CaptureError } from "./capture-error.ts";
+import { gatherWithoutReading } from "./gather.ts";
 import type { Operand } from "./infer.ts";
 import { dtypeName, type NativeBackend, type TensorInfo } from "./native.ts";
 import { createRecorder, operandChange, type RecordedOp, type RecorderMemory } from "./recorder.ts";
@@ -32,6 +33,7 @@ export function traceTwice(
   inputs: Declared,
   state: Declared,
 ): Trace {
+  gatherWithoutReading();
   const memory: RecorderMemory = { types: new Map(), constants: new Map() };
   const first = trace(backend, fn, inputs, state, memory);
   const second = trace(backend, fn, inputs, state, memory, first.ops);

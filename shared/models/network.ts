@@ -36,6 +36,11 @@ export function isStatistic(name: string): boolean {
   return /\/(mean|variance)$/.test(name);
 }
 
+/** The weights that are trained: all but running statistics. */
+export function trainedOf(weights: Weights): Weights {
+  return Object.fromEntries(Object.entries(weights).filter(([name]) => !isStatistic(name)));
+}
+
 /** @throws Error naming the first of a network's parameters that is not there */
 export function requireParameters(
   kind: string,

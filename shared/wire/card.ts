@@ -19,7 +19,7 @@ export const anyCardSchema = z.object({
     valueRange: z.tuple([z.number(), z.number()]),
     channels: z.int().positive(),
     dtypes: z.array(z.enum(["uint8", "float32"])).min(1),
-    /** Whether images of another size are resized (bilinear) instead of refused. */
+    /** Whether images of another size are resized instead of refused. */
     resizes: z.boolean(),
   }),
   /** Images that one forward pass takes. */

@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "@funmatch/config";
-import { readTrainConfig, type TrainConfig } from "../config.ts";
+import { readRunConfig, type TrainConfig } from "../config.ts";
 import { openPool, type ViewPool } from "../data/pool.ts";
 import { type Checkpoint, readNewestCheckpoint } from "../learn/checkpoint.ts";
 import { poolOptions } from "../learn/open-run.ts";
@@ -41,16 +40,14 @@ export async function auditRun(
   path: string,
   o: { sample: number; signal: AbortSignal; say: (line: string) => void },
 ): Promise<Audit> {
-  const configFile = join(path, "config.yaml");
-  if (!existsSync(configFile)) throw new UserError(`${path} is not a run: it has no config.yaml`);
-  const config = readTrainConfig(configFile);
+  const config = readRunConfig(path);
   const found = await readNewestCheckpoint(join(path, "checkpoints"), o.say);
   if (!found) throw new UserError(`${path} has no checkpoint yet: nothing to audit`);
   const { checkpoint } = found;
   const walk = await walkLedger(join(path, "ledger.jsonl"), checkpoint, o.sample);
   const checks = [
     walk.chain,
-    checkConfig(walk, await bindingConfigOf(configFile)),
+    checkConfig(walk, await bindingConfigOf(join(path, "config.yaml"))),
     await checkParameters(walk, checkpoint, join(path, "student.npz")),
     ...(await checkBest(walk, checkpoint, join(path, "checkpoints"))),
     ...(await checkDataAndTeacher(config, checkpoint, walk, o)),

@@ -55,7 +55,9 @@ export async function walkLedger(path: string, checkpoint: Checkpoint, sample: n
   let step = 0;
   for await (const line of readLedger(path)) {
     const reached = step === checkpoint.step && walk.steps > 0;
-    if (reached && !(chain !== checkpoint.ledgerChain && line.content && "totalSteps" in line.content)) break; // what follows was written after the checkpoint: a run that goes on cuts it off
+    const changesLength = line.content !== undefined && "totalSteps" in line.content;
+    const belongs = changesLength && chain !== checkpoint.ledgerChain; // a change at the checkpoint's own step
+    if (reached && !belongs) break; // written after the checkpoint: a run that goes on cuts it off
     end = line.end;
     if (!line.content) {
       findings.push(`line ${line.number} (after step ${step}) is no ledger line`);

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readNpz, weightsSha256 } from "@funmatch/models";
+import { readWeights, weightsSha256 } from "@funmatch/models";
 import type { Checkpoint } from "../learn/checkpoint.ts";
 import type { Walk } from "./chain.ts";
 import { type Check, checkOf, open } from "./check.ts";
@@ -28,12 +28,7 @@ export async function checkParameters(
 
 async function digestOf(studentFile: string): Promise<string> {
   try {
-    const arrays = [...(await readNpz(studentFile))];
-    const floats = arrays.map(([name, { shape, data }]) => {
-      if (!(data instanceof Float32Array)) throw new TypeError(`${name} is not float32`);
-      return [name, { shape, values: data }] as const;
-    });
-    return weightsSha256(Object.fromEntries(floats));
+    return weightsSha256(await readWeights(studentFile));
   } catch (error) {
     return `unreadable: ${(error as Error).message}`;
   }

@@ -5,7 +5,7 @@ import type { FixedBatch, FixedView } from "./fixed-views.ts";
 import { bytesOf, bytesOfBatch, bytesOfEvaluation } from "./layers.ts";
 import { lendMemory } from "./memory.ts";
 import type { Task } from "./pool-worker.ts";
-import { indexSources, type Source, type SourceSpec, sourceOf } from "./source.ts";
+import { indexSources, type Source, type SourceSpec, sameClasses, sourceOf } from "./source.ts";
 import { startThreads } from "./threads.ts";
 
 /** What a pool needs to know: the recipe of training batches, the data, and how many threads share the work. */
@@ -139,7 +139,7 @@ function inMemory<Batch extends Made>(batch: Batch, buffer: SharedArrayBuffer): 
 }
 
 function checkSameClasses(train: Source, split: Source): void {
-  if (split.labels.join("\n") === train.labels.join("\n")) return;
+  if (sameClasses(train, split)) return;
   const extra = split.labels.find((label) => !train.labels.includes(label));
   const lacking = train.labels.find((label) => !split.labels.includes(label));
   let difference = `${split.name} has them in another order`;

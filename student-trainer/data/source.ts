@@ -31,6 +31,11 @@ export interface Source {
  * Where images come from, as written in a run's configuration; with `split` a part of them, such as "[:90%]", with
  * `labels` the path of a file of several labels for each.
  */
+/** Whether labels of two sources mean the same. */
+export function sameClasses(a: Source, b: Source): boolean {
+  return a.labels.join("\n") === b.labels.join("\n");
+}
+
 export type SourceSpec = (FolderSpec | ListSpec | PublishedSpec | ShardsSpec | ParquetSpec | FashionSpec) & {
   split?: string;
   labels?: string;

@@ -3,7 +3,7 @@ import type { TrainConfig } from "../config.ts";
 import type { EvalBatch } from "../data/batch.ts";
 import type { ViewPool } from "../data/pool.ts";
 import { classesOf, openTeachersOf } from "../learn/open-teachers.ts";
-import { teacherResolution } from "../learn/teacher-views.ts";
+import { chunkOf, teacherResolution } from "../learn/teacher-views.ts";
 import { largestChunk } from "../teach/chunks.ts";
 import type { Teacher } from "../teach/client.ts";
 import { checkContract } from "../teach/contract.ts";
@@ -128,7 +128,7 @@ async function checkAnswers(
   }
   const [contract] = await checkContract({
     teachers: [teacher],
-    chunks: [spec.chunk ?? config.chunk ?? config.batch],
+    chunks: [chunkOf(spec, config)],
     pool: { ...pool, evaluation: async (...asked) => oneTeachers(await pool.evaluation(...asked), which) },
     split: pool.sources.validation ? "validation" : "train",
     signal,

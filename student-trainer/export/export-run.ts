@@ -1,12 +1,10 @@
-import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { UserError } from "@funmatch/config";
 import { centralViewGraph, loadEngine, writeGraphModel, writeSavedModel } from "@funmatch/engine";
-import { writeNpz } from "@funmatch/models";
+import { writeWeights } from "@funmatch/models";
 import { uncroppedSide } from "@funmatch/views";
 import { stringify } from "yaml";
-import { readTrainConfig, type TrainConfig } from "../config.ts";
+import { readRunConfig, type TrainConfig } from "../config.ts";
 import { openSource } from "../data/source.ts";
 import { studentModel } from "../learn/student.ts";
 import { openNetwork } from "../learn/student-network.ts";
@@ -33,9 +31,7 @@ export async function exportRun(
   run: string,
   o: { out: string; checkpoint?: "best" | number; say: (line: string) => void },
 ): Promise<Exported> {
-  const configFile = join(run, "config.yaml");
-  if (!existsSync(configFile)) throw new UserError(`${run} is not a run: it has no config.yaml`);
-  const config = readTrainConfig(configFile);
+  const config = readRunConfig(run);
   const { step, parametersSha256, weights } = await readExported(run, o.checkpoint, o.say);
   const [card] = await readCards(run);
   const classes = card?.classes ?? (await openSource(config.data.train)).labels.length;
@@ -45,10 +41,7 @@ export async function exportRun(
   await mkdir(o.out, { recursive: true });
   const place = (file: string) => join(o.out, file);
 
-  const arrays = Object.entries(weights).map(
-    ([name, { shape, values }]) => [name, { dtype: "float32", shape, data: values }] as const,
-  );
-  await writeNpz(place("student.npz"), Object.fromEntries(arrays));
+  await writeWeights(place("student.npz"), weights);
   await loadEngine();
   const graph = studentGraph({ network: network.apply, weights, resolution });
   const side = config.evaluate.resize ?? uncroppedSide(resolution);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { UserError } from "@funmatch/config";
-import { readNpz, type Weights } from "@funmatch/models";
+import { readWeights, type Weights } from "@funmatch/models";
 import { readCheckpoint } from "../learn/best-checkpoint.ts";
 import { readNewestCheckpoint } from "../learn/checkpoint.ts";
 
@@ -28,10 +28,5 @@ export async function readExported(
     : readCheckpoint(directory, which));
   if (!found) throw new UserError(`${run} has no checkpoint yet: nothing to export`);
   const { step, parametersSha256 } = found.checkpoint;
-  const state = await readNpz(found.stateFile, { only: (member) => member.startsWith("params/") });
-  const weights = [...state].map(
-    ([member, { shape, data }]) =>
-      [member.slice("params/".length), { shape, values: data as Float32Array }] as const,
-  );
-  return { step, parametersSha256, weights: Object.fromEntries(weights) };
+  return { step, parametersSha256, weights: await readWeights(found.stateFile, "params/") };
 }

@@ -1,5 +1,5 @@
 import { UserError } from "@funmatch/config";
-import type { Source } from "../data/source.ts";
+import { type Source, sameClasses } from "../data/source.ts";
 import type { EvaluateConfig } from "../evaluation-config.ts";
 import { MANY } from "../report/figures.ts";
 
@@ -25,9 +25,4 @@ export function checkEvaluation(
     throw new UserError(
       `evaluate.best.metric: of ${train.labels.length} classes there is no ${best.metric}: choose by ${best.metric.replace("Top5", "")}`,
     );
-}
-
-/** Whether labels of two sources mean the same. */
-export function sameClasses(a: Source, b: Source): boolean {
-  return a.labels.join("\n") === b.labels.join("\n");
 }

@@ -1,8 +1,6 @@
-import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { UserError } from "@funmatch/config";
-import { readTrainConfig, splitsOf } from "../config.ts";
+import { readRunConfig, splitsOf } from "../config.ts";
 import { figuresOf, spokenLines } from "../report/evaluation-lines.ts";
 import { finishRun } from "../report/finish.ts";
 import { writePredictions } from "../report/predictions.ts";
@@ -37,9 +35,7 @@ export interface LookedAt {
  * @throws UserError when there is no run with such a checkpoint, or no such split
  */
 export async function evaluateRun(path: string, o: EvaluateRunOptions): Promise<LookedAt | undefined> {
-  const configFile = join(path, "config.yaml");
-  if (!existsSync(configFile)) throw new UserError(`${path} is not a run: it has no config.yaml`);
-  const config = { ...readTrainConfig(configFile), run: path };
+  const config = { ...readRunConfig(path), run: path };
   const names = Object.keys(splitsOf(config.data));
   const unknown = o.splits?.find((split) => !names.includes(split));
   if (unknown !== undefined)

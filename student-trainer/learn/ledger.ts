@@ -75,19 +75,21 @@ export function ledgerChange(content: Omit<LedgerChange, "chain">, previousChain
  *
  * @param parametersSha256 where they were read after it
  * @param replaced the versions that taught up to here, where a teacher is another one from this step on
+ * @param records `teacherRecords` of the lesson, where they have been made before
  */
 export function ledgerLine(
   lesson: Lesson,
   previousChain: string,
   parametersSha256?: string,
   replaced: (string | undefined)[] = [],
+  records = teacherRecords(lesson),
 ): LedgerLine {
-  const { batch, taught } = lesson;
-  const records = taught.map((_, i) => recordOf(lesson, i, replaced[i]));
+  const { batch } = lesson;
+  const told = records.map((record, i) => ({ ...record, replaces: replaced[i] }));
   const line: Omit<LedgerLine, "chain"> = {
     step: batch.step,
     digest: batch.views.digest,
-    ...(records.length > 1 ? { teachers: records } : records[0]),
+    ...(told.length > 1 ? { teachers: told } : told[0]),
     pictures: batch.pictures,
     parametersSha256,
     verified: isVerified(lesson),
@@ -95,18 +97,20 @@ export function ledgerLine(
   return { ...line, chain: chainOf(line, previousChain) };
 }
 
-function recordOf({ batch, taught }: Lesson, which: number, replaces?: string): TeacherRecord {
-  const { logits, version, verified } = taught[which]!;
-  const question = batch.questions[which];
-  return {
-    teacherDigest: question && question.views !== batch.views ? question.views.digest : undefined,
-    chunks: question?.chunks,
-    teacherVersion: version,
-    replaces,
-    logits: logitsSha256(logits),
-    sketch: logitsSketch(logits),
-    verified,
-  };
+/** What each teacher says in a lesson. It takes time, a digest and a sketch of the logits, but not the step's outcome. */
+export function teacherRecords({ batch, taught }: Pick<Lesson, "batch" | "taught">): TeacherRecord[] {
+  return taught.map(({ logits, version, verified }, which) => {
+    const question = batch.questions[which];
+    return {
+      teacherDigest: question && question.views !== batch.views ? question.views.digest : undefined,
+      chunks: question?.chunks,
+      teacherVersion: version,
+      replaces: undefined, // its place in the line
+      logits: logitsSha256(logits),
+      sketch: logitsSketch(logits),
+      verified,
+    };
+  });
 }
 
 /** What each teacher said in a step, in the order of the config; nothing where labels taught. */

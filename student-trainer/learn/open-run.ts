@@ -11,7 +11,7 @@ import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
 import { FIRST_CHAIN } from "./ledger.ts";
 import { totalSteps } from "./length.ts";
 import { classesOf, type Opening, openTeachersOf, settleChunks } from "./open-teachers.ts";
-import { type RunFolder, writeConfig } from "./run-folder.ts";
+import type { RunFolder } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import { type Student, startStudent } from "./student.ts";
 import { teacherViewsOf } from "./teacher-views.ts";
@@ -52,7 +52,7 @@ export async function openRun(
       : await readCheckpoint(folder.checkpoints, o.checkpoint);
   const teachers = await openTeachersOf(config, found?.checkpoint.teacherVersions, o);
   for (const teacher of teachers) opened.defer(() => teacher.close());
-  await settleChunks(folder, config, teachers);
+  settleChunks(config, teachers);
   const pool = await openPool({
     ...poolOptions(config),
     corrupt: found?.checkpoint.corrupt,
@@ -72,7 +72,7 @@ export async function openRun(
     stateFile: found?.stateFile,
   });
   opened.defer(() => student.terminate());
-  await settleCompute(folder, config, student, o.say);
+  await settleCompute(config, student, o.say);
   const parts = opened.move();
   return {
     ...{ at, total, classes, data, pool, student, teachers },
@@ -135,9 +135,8 @@ function checkSameData(at: Standing, digest: string, config: TrainConfig): void 
     );
 }
 
-/** What is computed in is part of the run: where it was to be measured, the outcome is written into the run's config. */
+/** What is computed in is part of the run: where it was to be measured, the outcome is settled in the config. */
 async function settleCompute(
-  folder: RunFolder,
   config: TrainConfig,
   student: Student,
   say: (line: string) => void,
@@ -145,7 +144,6 @@ async function settleCompute(
   if (config.compute !== "auto") return;
   const { compute, times } = await student.call("compute", {});
   config.compute = compute;
-  await writeConfig(folder, config);
   const took = Object.entries(times!).map(([name, ms]) => `${Math.round(ms)} ms in ${name}`);
   say(`compute: ${compute} (a ${config.accumulate > 1 ? "micro-batch" : "step"} takes ${took.join(", ")})`);
 }

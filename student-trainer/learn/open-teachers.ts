@@ -6,7 +6,6 @@ import { openInProcessTeacher } from "../teach/in-process/client.ts";
 import { isOip } from "../teach/oip/address.ts";
 import { openOipTeacher } from "../teach/oip/client.ts";
 import { oipSchema, type TeacherSpec } from "../teachers.ts";
-import { type RunFolder, writeConfig } from "./run-folder.ts";
 import { teacherResolution } from "./teacher-views.ts";
 import { budgetThreads } from "./thread-budget.ts";
 
@@ -87,13 +86,8 @@ export function classesOf(teachers: Teacher[], labels: string[], config: TrainCo
   return labels.length;
 }
 
-/** Chunk sizes are part of the run, so they are settled once and written into the run's config. */
-export async function settleChunks(
-  folder: RunFolder,
-  config: TrainConfig,
-  teachers: Teacher[],
-): Promise<void> {
-  let settled = false;
+/** Chunk sizes are part of the run: those that the config leaves open are settled in it, once. */
+export function settleChunks(config: TrainConfig, teachers: Teacher[]): void {
   for (const [i, { url, limits }] of teachers.entries()) {
     const spec = config.teachers[i]!;
     const most = largestChunk(limits, teacherResolution(spec, config) ** 2 * 3);
@@ -104,7 +98,5 @@ export async function settleChunks(
     const chunk = Math.min(config.batch, most);
     if (teachers.length === 1) config.chunk = chunk;
     else spec.chunk = chunk;
-    settled = true;
   }
-  if (settled) await writeConfig(folder, config);
 }

@@ -3,7 +3,7 @@ import { isVerified, type Lesson } from "../teach/window.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { openJournal } from "./journal.ts";
-import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine } from "./ledger.ts";
+import { FIRST_CHAIN, ledgerChange, ledgerHead, ledgerLine, type TeacherRecord } from "./ledger.ts";
 import { openMetricsLog } from "./metrics-log.ts";
 import type { OpenRun } from "./open-run.ts";
 import { bindingConfig, type RunFolder } from "./run-folder.ts";
@@ -13,7 +13,10 @@ export interface RunRecord extends AsyncDisposable {
   /** Adds a line to the metrics. */
   write(line: FigureLine): void;
   /** The student has taken this lesson's step: the ledger tells of it, and the run stands after it. */
-  stepped(lesson: Lesson, stepSeconds: number, parametersSha256?: string): void;
+  stepped(
+    lesson: Lesson,
+    o: { stepSeconds: number; records: TeacherRecord[]; parametersSha256?: string },
+  ): void;
   /** Ledger and metrics tell that the run has another length from here on. */
   changedLength(totalSteps: { from: number; to: number }): void;
   /** Makes a checkpoint of where the run stands. */
@@ -43,8 +46,9 @@ export async function openRecord(folder: RunFolder, config: TrainConfig, run: Op
 
   return {
     write: metrics.write,
-    stepped(lesson, stepSeconds, parametersSha256) {
-      enter(ledgerLine(lesson, at.ledgerChain, parametersSha256, replacedBy(lesson, at.teacherVersions)));
+    stepped(lesson, { stepSeconds, records, parametersSha256 }) {
+      const replaced = replacedBy(lesson, at.teacherVersions);
+      enter(ledgerLine(lesson, at.ledgerChain, parametersSha256, replaced, records));
       at.step = lesson.batch.step;
       at.teacherVersions = lesson.taught.map(({ version }) => version);
       at.verifiedSteps += isVerified(lesson) ? 1 : 0;

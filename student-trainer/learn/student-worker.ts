@@ -1,11 +1,11 @@
 import { type Captured, captureStep } from "@funmatch/engine";
 import {
-  isStatistic,
   parameterCount,
   readNpz,
+  trainedOf,
   type Weights,
   weightsSha256,
-  writeNpz,
+  writeWeights,
 } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import { lastingState, runStep } from "./accumulate.ts";
@@ -99,9 +99,20 @@ export async function start(init: StudentInit): Promise<StudentApi> {
     );
   };
 
+  /** Of the parameters as they stand, once it has been asked for. */
+  let digest: string | undefined;
+  const parametersSha256 = () => {
+    digest ??= weightsSha256(parameters());
+    return digest;
+  };
+  const changed = () => {
+    digest = undefined;
+    forwardIsCurrent = false;
+  };
+
   return {
     step(request) {
-      forwardIsCurrent = false;
+      changed();
       const result = runStep(update, request, init.accumulate);
       takeRoots?.(request.step);
       return result;
@@ -121,37 +132,22 @@ export async function start(init: StudentInit): Promise<StudentApi> {
       forwardIsCurrent = false;
     },
     async save({ path }) {
-      const state = update.readState(Object.keys(lasting));
-      await writeNpz(
-        path,
-        Object.fromEntries(
-          Object.entries(state).map(([name, data]) => [
-            name,
-            { dtype: "float32", shape: lasting[name]!, data },
-          ]),
-        ),
-      );
-      return { sha256: await sha256OfFile(path), parametersSha256: weightsSha256(parameters()) };
+      const state = Object.entries(update.readState(Object.keys(lasting)));
+      const shaped = state.map(([name, values]) => [name, { shape: lasting[name]!, values }] as const);
+      await writeWeights(path, Object.fromEntries(shaped));
+      return { sha256: await sha256OfFile(path), parametersSha256: parametersSha256() };
     },
     async load({ path }) {
       update.writeState(await readState(path));
-      forwardIsCurrent = false;
+      changed();
     },
     async exportWeights({ path }) {
-      await writeNpz(
-        path,
-        Object.fromEntries(
-          Object.entries(parameters()).map(([name, { shape, values }]) => [
-            name,
-            { dtype: "float32", shape, data: values },
-          ]),
-        ),
-      );
+      await writeWeights(path, parameters());
     },
     compute: () => ({ compute, times }),
     describe: () => ({
       parameters: parameterCount(trainedOf(weights)),
-      parametersSha256: weightsSha256(parameters()),
+      parametersSha256: parametersSha256(),
     }),
   };
 }
@@ -164,10 +160,6 @@ async function firstWeights(network: StudentNetwork, init: StudentInit): Promise
   });
   if (!init.initFile || init.stateFile) return fresh; // a checkpoint's state replaces all of it
   return givenWeights(init.model, fresh, init.initFile);
-}
-
-function trainedOf(weights: Weights): Weights {
-  return Object.fromEntries(Object.entries(weights).filter(([name]) => !isStatistic(name)));
 }
 
 async function readState(path: string): Promise<Record<string, Float32Array>> {

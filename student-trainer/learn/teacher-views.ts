@@ -12,6 +12,11 @@ export function teacherResolution({ resolution }: Spec, { student }: TrainConfig
   return resolution ?? student.resolution;
 }
 
+/** Images in one request to a teacher, at most. */
+export function chunkOf({ chunk }: Spec, config: TrainConfig): number {
+  return chunk ?? config.chunk ?? config.batch;
+}
+
 /** What each teacher sees in training and evaluation, and in which requests. */
 export function teacherViewsOf(config: TrainConfig): TeacherViews[] {
   const training = ({ same: "same", independent: "independent", fixed: "none", labels: "none" } as const)[

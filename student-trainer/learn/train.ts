@@ -10,13 +10,14 @@ import { type Lesson, lessons } from "../teach/window.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
 import { agree } from "./agree.ts";
 import { isDue, openExaminer } from "./examiner.ts";
+import { teacherRecords } from "./ledger.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
 import { openRecord } from "./record.ts";
 import { openRunFolder, type RunFolder, writeConfig } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
 import type { StepResult } from "./student-worker.ts";
 import { targetsOf } from "./targets.ts";
-import { fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
+import { chunkOf, fixedViewOf, shownTeacherViews } from "./teacher-views.ts";
 
 export interface TrainOptions {
   signal: AbortSignal;
@@ -75,7 +76,7 @@ async function trainIn(
     say(`after step ${at.step} the run's length changes from ${before} to ${total} steps`);
     await record.save();
   }
-  await writeConfig(folder, config); // not before the ledger tells of another length: a refused one leaves no trace
+  await writeConfig(folder, config); // as settled; not before the ledger tells of another length: a refused one leaves no trace
   const examiner = await openExaminer({ folder, config, run, record, total, signal, say });
 
   let inStep = false; // while it is, nobody knows whether the student is before or after the step
@@ -89,12 +90,14 @@ async function trainIn(
       const multiplier = scheduleMultiplier(config.schedule, step - 1, total);
       const targets = targetsOf(lesson, classes);
       inStep = true;
-      const result = await student.call("step", { images: views.data, targets, step, multiplier });
+      const stepping = student.call("step", { images: views.data, targets, step, multiplier });
+      const records = teacherRecords(lesson); // while the student computes
+      const result = await stepping;
       checkFinite(result, step);
       pool.release(lesson.batch);
       const stepSeconds = (performance.now() - wantedAt) / 1000;
       const described = isDescribed(config, step, total) ? await student.call("describe", {}) : undefined;
-      record.stepped(lesson, stepSeconds, described?.parametersSha256);
+      record.stepped(lesson, { stepSeconds, records, parametersSha256: described?.parametersSha256 });
       inStep = false;
 
       const { loss } = result;
@@ -140,8 +143,7 @@ function isDescribed({ checkpoint, evaluate }: TrainConfig, step: number, total:
 function lecturersOf(teachers: OpenRun["teachers"], config: TrainConfig): Lecturer[] {
   return teachers.map((teacher, i) => {
     const spec = config.teachers[i]!;
-    const chunk = spec.chunk ?? config.chunk ?? config.batch;
-    return { teacher, chunk, fixedView: fixedViewOf(spec, config) };
+    return { teacher, chunk: chunkOf(spec, config), fixedView: fixedViewOf(spec, config) };
   });
 }
 

@@ -3,7 +3,7 @@ import type { TrainConfig } from "../config.ts";
 import type { Question, TrainBatch } from "../data/batch.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import { targetsOf } from "../learn/targets.ts";
-import { fixedViewOf } from "../learn/teacher-views.ts";
+import { chunkOf, fixedViewOf } from "../learn/teacher-views.ts";
 import { ahead } from "../teach/ahead.ts";
 import { askPieces } from "../teach/chunks.ts";
 import type { Taught } from "../teach/window.ts";
@@ -101,8 +101,11 @@ async function questionsFor(
   const spec = config.teachers[which]!;
   const view = fixedViewOf(spec, config);
   if (!view) return batches.map(({ questions }) => questions[which]!);
-  const chunk = spec.chunk ?? config.chunk ?? config.batch;
-  const { views } = await run.pool.fixed(view, 0, Math.min(chunk, run.data.size * view.ensemble));
+  const { views } = await run.pool.fixed(
+    view,
+    0,
+    Math.min(chunkOf(spec, config), run.data.size * view.ensemble),
+  );
   return [{ views, chunks: [{ start: 0, count: views.shape[0], digest: views.digest }] }];
 }
 

@@ -9,7 +9,7 @@ import { type OpenRun, openRun } from "../learn/open-run.ts";
 import { changedKeys, openRunFolder } from "../learn/run-folder.ts";
 import { fixedViewOf, teacherResolution } from "../learn/teacher-views.ts";
 import { teachOnline } from "../teach/online.ts";
-import type { Teach } from "../teach/teaching.ts";
+import { askAll, type Teach } from "../teach/teaching.ts";
 import { type Bottleneck, bottleneckOf } from "./bottleneck.ts";
 import { diskUse } from "./disk.ts";
 import { type EvaluationCost, evaluationCost } from "./evaluation-cost.ts";
@@ -150,7 +150,7 @@ function teachFor(run: OpenRun, isFixed: boolean): Teach | undefined {
   if (run.teachers.length === 0) return undefined;
   if (isFixed) return async ({ indices }) => silence(run, indices.length);
   const each = run.teachers.map(teachOnline);
-  return (batch, signal) => Promise.all(each.map((teach) => teach(batch, signal)));
+  return (batch, signal) => askAll(each, batch, signal);
 }
 
 /** Where the run that is there stands, with the config settled as it was for it; undefined if there is none. */

@@ -13,8 +13,6 @@ export interface Rehearsal {
   /** Steps that were timed. */
   steps: number;
   stepSeconds: number;
-  /** Of a step's time, how long the student stood idle for its teacher. */
-  waitedSeconds: number;
   /** Images that the teacher was sent for it. */
   askedImages: number;
   /** What one checkpoint takes. */
@@ -50,7 +48,7 @@ export async function rehearse(o: {
         askedImages += batch.questions.length * config.batch;
         return o.teach!(batch, cancelled);
       });
-    const [timed, idle] = [[] as number[], [] as number[]];
+    const timed: number[] = [];
     const from = run.at.step + 1;
     began = performance.now();
     let until = began + seconds * 1000;
@@ -59,7 +57,7 @@ export async function rehearse(o: {
     for await (const lesson of lessons({
       ...{ from, to: Number.POSITIVE_INFINITY, inFlight, batchOf: pool.train, teach, signal },
     })) {
-      const { batch, waitedSeconds } = lesson;
+      const { batch } = lesson;
       const targets = targetsOf(lesson, classes);
       await student.call("step", { images: batch.views.data, targets, step: batch.step, multiplier: 0 });
       if (line === 0) line = lengthOf(lesson);
@@ -70,13 +68,12 @@ export async function rehearse(o: {
       if (isWarmUp) until = now + seconds * 1000;
       else {
         timed.push((now - last) / 1000);
-        idle.push(waitedSeconds);
         if (now >= until && timed.length > 1) break;
       }
       last = now;
     }
     await student.call("load", { path });
-    const seen = { stepSeconds: mean(timed), waitedSeconds: mean(idle), ledgerLine: line };
+    const seen = { stepSeconds: mean(timed), ledgerLine: line };
     return { ...seen, steps: timed.length, askedImages, save };
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -3,7 +3,6 @@ import type { Teacher } from "../teach/client.ts";
 /** What was sent to a teacher so far, and what it said that it took. */
 export interface Tally {
   images: number;
-  bytes: number;
   /** Seconds of computing for an image; undefined as long as the service tells none. */
   readonly computePerImage: number | undefined;
   /** Seconds of a request that the service did not have it; undefined as long as it tells none. */
@@ -13,9 +12,8 @@ export interface Tally {
 /** The teacher, with a count of what passes. */
 export function tallied(teacher: Teacher): { teacher: Teacher; tally: Tally } {
   const sums = { timed: 0, compute: 0, requests: 0, link: 0 };
-  const tally: Tally & { images: number; bytes: number } = {
+  const tally: Tally = {
     images: 0,
-    bytes: 0,
     get computePerImage() {
       return sums.timed > 0 ? sums.compute / sums.timed : undefined;
     },
@@ -26,7 +24,6 @@ export function tallied(teacher: Teacher): { teacher: Teacher; tally: Tally } {
   const ask: Teacher["ask"] = async (views, call) => {
     const sentAt = performance.now();
     tally.images += views.shape[0];
-    tally.bytes += views.data.byteLength;
     const answer = await teacher.ask(views, call);
     const { compute, total } = answer.server ?? {};
     if (compute !== undefined) {

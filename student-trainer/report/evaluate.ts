@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { EvalBatch, Views } from "../data/batch.ts";
+import { chunksOf } from "../data/layers.ts";
 import type { ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
 import { ahead } from "../teach/ahead.ts";
-import { askPieces, type BatchAnswer, cut, largestChunk } from "../teach/chunks.ts";
+import { askPieces, type BatchAnswer, largestChunk } from "../teach/chunks.ts";
 import type { Teacher } from "../teach/client.ts";
 import { ensembleLogits } from "../teach/ensemble.ts";
 import { answersOf, type Rows, withoutCorrupt } from "./decoded-rows.ts";
@@ -173,7 +174,7 @@ function askTeacher(
     largestChunk(teacher.limits, imageBytes),
     Math.max(1, Math.floor(CACHED_BYTES / imageBytes)),
   );
-  return askPieces(teacher.ask, views, cut(views, most), { purpose: "eval", requestId, signal });
+  return askPieces(teacher.ask, views, chunksOf(views, most), { purpose: "eval", requestId, signal });
 }
 
 /** The images of a batch, the last one repeated up to `batch` images; the rows of those are not read. */

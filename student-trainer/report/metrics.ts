@@ -12,6 +12,7 @@ export interface EvaluationLine {
   agreementTop5?: number;
   kl?: number;
   euclidean?: number;
+  cka?: number;
 }
 
 /** The curves of a run. */

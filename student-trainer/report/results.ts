@@ -1,3 +1,4 @@
+import { bySplit } from "./by-split.ts";
 import type { EvaluationLine } from "./metrics.ts";
 import type { BySplit, Summary } from "./summary.ts";
 import { compact, escaped, percent } from "./words.ts";
@@ -46,17 +47,16 @@ export function resultTables(last: Map<string, EvaluationLine>, summary: Summary
 }
 
 function columnsOfLines(last: Map<string, EvaluationLine>): Column[] {
-  const figure = (name: Exclude<keyof EvaluationLine, "step" | "split">): BySplit =>
-    Object.fromEntries(
-      [...last].flatMap(([split, { [name]: value }]) => (value === undefined ? [] : [[split, value]])),
-    );
   return [
-    column("student accuracy", figure("accuracy"), share),
-    column("its top 5", figure("accuracyTop5"), share),
-    column("agreement", figure("agreement"), share),
-    column("top 5", figure("agreementTop5"), share),
-    column("KL (t = 1, nats)", figure("kl"), nats),
-    column("euclidean", figure("euclidean"), compact),
+    column("student accuracy", bySplit(last, "accuracy"), share),
+    column("its top 5", bySplit(last, "accuracyTop5"), share),
+    ...columnsOfDistances({
+      agreement: bySplit(last, "agreement"),
+      agreementTop5: bySplit(last, "agreementTop5"),
+      kl: bySplit(last, "kl"),
+      euclidean: bySplit(last, "euclidean"),
+      cka: bySplit(last, "cka"),
+    }),
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { TrainConfig } from "../config.ts";
-import { sameClasses } from "../learn/check-evaluation.ts";
+import { sameClasses } from "../data/source.ts";
 import type { OpenRun } from "../learn/open-run.ts";
 import { type Evaluation, evaluate, relabelled } from "./evaluate.ts";
 import { type ProbeResult, probe } from "./probe.ts";

@@ -1,17 +1,9 @@
-import { createHash } from "node:crypto";
 import { UserError } from "@funmatch/config";
 import { HEAD_BYTES, type Limits } from "@funmatch/wire";
+import type { Chunk } from "../data/batch.ts";
 import type { Answer, Call, SentViews } from "./client.ts";
 import { TeacherError } from "./errors.ts";
 import { follow } from "./follower.ts";
-
-/** A run of images of a batch, sent as one request. */
-export interface Piece {
-  start: number;
-  count: number;
-  /** "sha256:<hex>" of its images' bytes. */
-  digest: string;
-}
 
 /** A whole batch's answer. */
 export interface BatchAnswer {
@@ -36,18 +28,6 @@ export function largestChunk(limits: Limits, imageBytes: number): number {
   );
 }
 
-/** Cuts views between images into pieces of at most `most` images. */
-export function cut(views: SentViews, most: number): Piece[] {
-  const [images] = views.shape;
-  const pieces: Piece[] = [];
-  for (let start = 0; start < images; start += most) {
-    const count = Math.min(most, images - start);
-    const whole = count === images;
-    pieces.push({ start, count, digest: whole ? views.digest : digestOf(pieceData(views, start, count)) });
-  }
-  return pieces;
-}
-
 /**
  * Asks for all pieces of a batch at once and puts their logits together in order. All of them are
  * needed, of one version: the first failure ends the other requests.
@@ -57,7 +37,7 @@ export function cut(views: SentViews, most: number): Piece[] {
 export async function askPieces(
   ask: (views: SentViews, call: Call) => Promise<Answer>,
   views: SentViews,
-  pieces: Piece[],
+  pieces: Chunk[],
   call: Call,
 ): Promise<BatchAnswer> {
   using follower = follow(call.signal);
@@ -96,8 +76,4 @@ function joined(answers: Answer[], images: number): BatchAnswer {
 function pieceData({ data, shape }: SentViews, start: number, count: number): Uint8Array {
   const imageBytes = shape[1] * shape[2] * shape[3];
   return data.subarray(start * imageBytes, (start + count) * imageBytes);
-}
-
-function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Views } from "../data/batch.ts";
-import { viewsOf } from "../data/layers.ts";
+import { chunksOf, viewsOf } from "../data/layers.ts";
 import type { ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
-import { askPieces, cut, largestChunk } from "./chunks.ts";
+import { percent } from "../report/words.ts";
+import { askPieces, largestChunk } from "./chunks.ts";
 import type { Teacher } from "./client.ts";
 import { isBetter, type Look, lookAt } from "./near-chance.ts";
 
@@ -102,7 +103,7 @@ async function looked(
   signal: AbortSignal,
 ): Promise<Look> {
   const pieces = (asked: Views) =>
-    cut(asked, largestChunk(teacher.limits, asked.data.length / asked.shape[0]));
+    chunksOf(asked, largestChunk(teacher.limits, asked.data.length / asked.shape[0]));
   const call = () => ({ purpose: "eval" as const, requestId: `${randomUUID()}-contract`, signal });
   const look = async (asked: Views, ask: Teacher["ask"]) =>
     lookAt((await askPieces(ask, asked, pieces(asked), call())).logits, labels, names);
@@ -170,8 +171,4 @@ export function contractLines(contracts: Contract[]): string[] {
     ...terms.map(([name, value]) => `  ${name.padEnd(11)}${value}`),
     ...warnings.map((warning) => `  WARNING: ${warning}`),
   ]);
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

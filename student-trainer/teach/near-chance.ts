@@ -1,3 +1,4 @@
+import { choices } from "../report/figures.ts";
 import { areProbabilities } from "./oip/tensors.ts";
 
 /** What a teacher's answers about labelled images show. */
@@ -30,7 +31,7 @@ export function lookAt(logits: Float32Array, labels: Int32Array, names: string[]
   const classes = names.length;
   const images = labels.length;
   const rows = Array.from({ length: images }, (_, i) => logits.subarray(i * classes, (i + 1) * classes));
-  const chosen = rows.map((row) => row.indexOf(row.reduce((a, b) => Math.max(a, b))));
+  const chosen = [...choices(logits, classes)];
   const share = (count: number) => count / images;
   const right = chosen.map((choice, i) => choice === labels[i]);
   const accuracy = share(right.filter(Boolean).length);

@@ -52,8 +52,8 @@ export async function openTeaching(o: {
   return (batch, signal) => askAll(each, batch, signal);
 }
 
-/** All teachers at once; the first failure ends the other requests. */
-async function askAll(
+/** Asks all teachers at once; the first failure ends the other requests. */
+export async function askAll(
   each: ((batch: TrainBatch, signal: AbortSignal) => Promise<Taught>)[],
   batch: TrainBatch,
   signal: AbortSignal,

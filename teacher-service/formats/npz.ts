@@ -5,6 +5,7 @@ import {
   loadNetwork,
   parameterCount,
   teacherVersion,
+  trainedOf,
   valueRange,
 } from "@funmatch/models";
 import type * as tf from "@tensorflow/tfjs-core";
@@ -44,7 +45,7 @@ async function capture(
       compute: "float32",
     }),
     classes: loaded.config.classes,
-    parameters: parameterCount(loaded.weights),
+    parameters: parameterCount(trainedOf(loaded.weights)),
     runtime: {
       ...engine,
       compute: "float32",

@@ -107,6 +107,21 @@ describe("refused", () => {
       (x) => (x.shape[0] === 2 ? tf.relu(x) : tf.exp(x)),
       "another operation",
     ],
+    [
+      "more operations for fewer images",
+      (x) => (x.shape[0] === 2 ? tf.relu(x) : x),
+      "there are other operations when there are more images",
+    ],
+    [
+      "fewer operations for fewer images",
+      (x) => (x.shape[0] === 2 ? x : tf.relu(x)),
+      "there are other operations when there are more images",
+    ],
+    [
+      "a result that is no image's but their number's",
+      (x) => tf.ones([x.shape[0]!, 3]),
+      "a constant fed to output result depends on the number of images",
+    ],
     ["a result without a row for each image", (x) => tf.sum(x), "a row for each image is needed"],
   ])("%s", (_what, fn, message) => {
     expect(() => capture(fn)).toThrow(CaptureError);

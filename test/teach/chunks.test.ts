@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { askPieces, cut, largestChunk } from "../../student-trainer/teach/chunks.ts";
+import { chunksOf } from "../../student-trainer/data/layers.ts";
+import { askPieces, largestChunk } from "../../student-trainer/teach/chunks.ts";
 import type { Call, SentViews } from "../../student-trainer/teach/client.ts";
 import { openTeacher } from "../../student-trainer/teach/client.ts";
 import { teachOnline } from "../../student-trainer/teach/online.ts";
@@ -35,7 +36,7 @@ test("one bad chunk fails the batch and ends the others", async () => {
     await sleep(10_000, undefined, { signal }).catch(() => ended++);
     return answer(VERSION, 1);
   };
-  await expect(askPieces(ask, views, cut(views, 1), call)).rejects.toThrow("second chunk is bad");
+  await expect(askPieces(ask, views, chunksOf(views, 1), call)).rejects.toThrow("second chunk is bad");
   await sleep(1);
   expect(ended).toBe(3);
 });
@@ -48,7 +49,7 @@ test("chunks of two versions are no answer", async () => {
     version = OTHER_VERSION;
     return one;
   };
-  await expect(askPieces(ask, views, cut(views, 2), call)).rejects.toMatchObject({ fault: "version" });
+  await expect(askPieces(ask, views, chunksOf(views, 2), call)).rejects.toMatchObject({ fault: "version" });
 });
 
 test("the largest chunk fits both limits of the service", () => {

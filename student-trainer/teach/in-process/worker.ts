@@ -1,16 +1,16 @@
-import { createHash } from "node:crypto";
 import { type Captured, captureStep, loadEngine } from "@funmatch/engine";
 import {
   inferenceOf,
-  isStatistic,
   loadNetwork,
   parameterCount,
   teacherVersion,
+  trainedOf,
   valueRange,
   type Weights,
 } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import type * as tf from "@tensorflow/tfjs-core";
+import { digestOf } from "../../data/layers.ts";
 
 /** What the thread of a teacher in this process is started with. */
 export interface TeacherInit {
@@ -50,7 +50,6 @@ export async function start(init: TeacherInit): Promise<InProcessApi> {
   const { path: _, ...engine } = await loadEngine();
   const loaded = await loadNetwork(init.path, init.resolution);
   const { config, weights } = loaded;
-  const trained = Object.fromEntries(Object.entries(weights).filter(([name]) => !isStatistic(name)));
   const network = inferenceOf(loaded);
   const image = [init.resolution, init.resolution, CHANNELS];
   const imageBytes = init.resolution ** 2 * CHANNELS;
@@ -79,12 +78,12 @@ export async function start(init: TeacherInit): Promise<InProcessApi> {
     facts: () => ({
       version: versionOf(weights, init),
       classes: config.classes,
-      parameters: parameterCount(trained),
+      parameters: parameterCount(trainedOf(weights)),
       bitStable: isBitStable(forward, init.batch, imageBytes),
       runtime: { ...engine, compute: "float32", architecture: config.kind, place: "in this process" },
     }),
     answer({ images, count, valueRange: range }) {
-      const digest = `sha256:${createHash("sha256").update(images).digest("hex")}`;
+      const digest = digestOf(images);
       if (images.length !== count * imageBytes || count > init.batch)
         throw new RangeError(`${images.length} bytes are not ${count} images of ${imageBytes}`);
       const whole = count === init.batch ? images : new Uint8Array(init.batch * imageBytes);
@@ -113,16 +112,18 @@ function isBitStable(
   const noise = Array.from({ length: 3 }, () =>
     Uint8Array.from({ length: imageBytes }, () => Math.floor(stream.uniform() * 256)),
   );
-  const known = new Map<number, string>();
-  for (const shift of [0, 1, 2]) {
+  const known = new Map<number, Uint8Array>();
+  // Two rounds show each place two images; a batch of fewer than there are needs more to show all.
+  for (let shift = 0; shift < Math.max(2, Math.ceil(noise.length / batch)); shift++) {
     const images = new Uint8Array(batch * imageBytes);
     for (let i = 0; i < batch; i++) images.set(noise[(i + shift) % 3]!, i * imageBytes);
     const logits = forward(images);
     const classes = logits.length / batch;
     for (let i = 0; i < batch; i++) {
-      const row = Buffer.from(logits.slice(i * classes, (i + 1) * classes).buffer).toString("hex");
+      const row = new Uint8Array(logits.slice(i * classes, (i + 1) * classes).buffer);
       const which = (i + shift) % 3;
-      if (known.has(which) && known.get(which) !== row) return false;
+      const before = known.get(which);
+      if (before && Buffer.compare(before, row) !== 0) return false;
       known.set(which, row);
     }
   }
