@@ -158,7 +158,7 @@ describe("a module that is wrong is refused in one line", () => {
 
   test.each([
     ["no apply", INIT, /my-net\.ts exports no function apply \(it exports init\)/],
-    ["not a module", "export const init = ;", /my-net\.ts cannot be loaded: /],
+    ["not a module", "export const init = ;", /my-net\.ts(:\d+)? cannot be loaded: /],
     ["no parameters", `export const init = () => 3; ${APPLY}`, /init: expected \{ name: \{ shape, values \}/],
     [
       "values that do not fill a shape",
