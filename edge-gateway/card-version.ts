@@ -25,7 +25,7 @@ export async function cardVersion(
   if (!card.success) throw new WireError("upstream_unreachable", "the teacher's card is not one of this API");
   const { version, state, progress } = card.data;
   if (state === "failed") throw new WireError("internal", "the teacher could not load the model");
-  if (state === "loading") throw new WireError("loading", "the model is loading", { extra: { progress } });
+  if (state !== "ready") throw new WireError("loading", "the model is loading", { extra: { progress } });
   versions.set(call.path, { version, until: Date.now() + FRESH_MS });
   return version;
 }

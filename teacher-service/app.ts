@@ -6,6 +6,7 @@ import type { Caller } from "./auth.ts";
 import { ClientGone } from "./body.ts";
 import { requireModel } from "./inference.ts";
 import { logits } from "./logits.ts";
+import { readinessOf } from "./readiness.ts";
 import type { Service } from "./service.ts";
 
 export type Env = {
@@ -33,10 +34,8 @@ export function createApp(service: Service): Hono<Env> {
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
-    const models = Object.fromEntries([...service.models].map(([id, model]) => [id, model.card().state]));
-    const states = Object.values(models);
-    const ready = !service.draining && !states.includes("loading") && states.includes("ready");
-    return c.json({ ready, draining: service.draining, models }, ready ? 200 : 503);
+    const readiness = readinessOf(service);
+    return c.json(readiness, readiness.ready ? 200 : 503);
   });
   app.get("/metrics", async (c) =>
     c.body(await service.metrics.text(), 200, { "content-type": service.metrics.contentType }),
@@ -57,7 +56,12 @@ export function createApp(service: Service): Hono<Env> {
 
   app.get("/v1/limits", (c) => c.json(service.limits));
   app.get("/v1/models", (c) => c.json({ models: [...service.models.values()].map((model) => model.card()) }));
-  app.get("/v1/models/:model", (c) => c.json(requireModel(service, c.req.param("model")).card()));
+  app.get("/v1/models/:model", (c) => {
+    const model = requireModel(service, c.req.param("model"));
+    // Whoever reads one card is about to use it, a trainer for one. The list of all is only looked at.
+    if (!service.draining) model.want();
+    return c.json(model.card());
+  });
   app.post("/v1/models/:model/logits", (c) => logits(c, service));
 
   app.notFound((c) => {

@@ -32,7 +32,7 @@ async function loadAll(config: TeacherConfig): Promise<Model[]> {
   // One at a time: the figures of one would suffer from the loading of another.
   for (const [id, model] of Object.entries(config.models)) {
     const opened = openModel(id, model, { batchSizes: config.batchSizes, threads, log });
-    await opened.loaded.catch((error: unknown) => {
+    await opened.load().catch((error: unknown) => {
       throw new UserError(`model ${id}: ${error instanceof Error ? error.message : String(error)}`);
     });
     models.push(opened);

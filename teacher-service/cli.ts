@@ -3,6 +3,7 @@ import { UserError } from "@funmatch/config";
 import { Command } from "commander";
 import { cards, check } from "./check.ts";
 import { readTeacherConfig } from "./config.ts";
+import { EXIT } from "./exit-status.ts";
 import { serve } from "./serve.ts";
 
 const program = new Command("funmatch-teacher").description(
@@ -37,5 +38,5 @@ try {
 } catch (error) {
   // A mistake of the user's is one line; anything else is a bug and keeps its stack.
   console.error(error instanceof UserError ? `funmatch-teacher: ${error.message}` : error);
-  process.exit(error instanceof UserError ? 2 : 1);
+  process.exit(error instanceof UserError ? EXIT.config : EXIT.fault);
 }

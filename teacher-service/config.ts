@@ -1,5 +1,6 @@
 import { readConfig, secret, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { bytes } from "./memory.ts";
 import { type ModelConfig, modelSchema, resolveModel } from "./model-config.ts";
 
 const MiB = 2 ** 20;
@@ -51,6 +52,19 @@ export const teacherSchema = z.strictObject({
     .transform((sizes) => [...new Set(sizes)].sort((a, b) => a - b)),
   /** Threads inside one operation of TensorFlow or ONNX Runtime; all cores by default. */
   threads: positive.max(1024).optional(),
+  /** When models are loaded: all at start (`eager`), on their first use (`onUse`), or those named at start. */
+  load: z
+    .union([z.enum(["eager", "onUse"]), z.array(z.string().min(1))], {
+      error: "expected eager, onUse, or a list of models to load at start",
+    })
+    .default("eager"),
+  /** A model that nobody asked for so long is unloaded, and loaded again on its next use. Default: never. */
+  unloadAfterSeconds: positive.optional(),
+  /**
+   * Resident memory that the process may take: where a model does not fit, the one that was not used for the longest
+   * time is unloaded. Default: 80 % of the container's limit, or of the machine's memory.
+   */
+  memory: bytes.optional(),
   /** How long SIGTERM waits for what is in flight. */
   drainSeconds: positive.default(30),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
@@ -69,6 +83,11 @@ export type TeacherConfig = Omit<z.output<typeof teacherSchema>, "models"> & {
  */
 export function readTeacherConfig(path: string): TeacherConfig {
   const config = readConfig(teacherSchema, path);
+  const unknown = Array.isArray(config.load) && config.load.find((id) => !Object.hasOwn(config.models, id));
+  if (unknown)
+    throw new UserError(
+      `${path}: load: there is no model "${unknown}"; there is ${Object.keys(config.models).join(", ")}`,
+    );
   const models = Object.entries(config.models).map(([id, model]) => [id, resolveModel(model, path)]);
   return { ...config, models: Object.fromEntries(models) };
 }

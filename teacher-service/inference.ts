@@ -116,7 +116,9 @@ async function answered<H extends Asked>(
   const length = protocol.announcedLength(incoming, service.limits.maxBodyBytes);
   const deadline = openDeadline(c, service.limits.timeoutMs);
   let release = () => {};
+  const letGo = model.hold();
   try {
+    if (service.draining) throw draining();
     const { version, classes, ask } = model.requireReady();
     checkPin(c.req.header(HEADERS.version), version);
     release = service.room.reserve(length, model.backlogSeconds);
@@ -156,6 +158,7 @@ async function answered<H extends Asked>(
     });
   } finally {
     release();
+    letGo();
     deadline.clear();
   }
 
@@ -181,6 +184,14 @@ export function requireModel(service: Service, id: string): Model {
       `no model "${id}" here; there is ${[...service.models.keys()].join(", ")}`,
     );
   return model;
+}
+
+/** For requests on connections that were there before: the answer's `connection: close` sends the next one elsewhere. */
+function draining(): WireError {
+  return new WireError("loading", "this instance of the service is ending: ask again, and another answers", {
+    retryAfterSeconds: 1,
+    extra: { draining: true },
+  });
 }
 
 function checkPin(pin: string | undefined, version: string): void {

@@ -1,6 +1,7 @@
 import type { ProblemCode, Purpose } from "@funmatch/wire";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Answer } from "./batch.ts";
+import { type LifeMetrics, openLifeMetrics } from "./life-metrics.ts";
 
 /** What the service tells Prometheus. Labels come from the config, never from a request, so they stay few. */
 export interface Metrics {
@@ -11,6 +12,7 @@ export interface Metrics {
   hangUp(model: string): void;
   /** Any request, to whatever address, that was answered with a problem. */
   refused(code: ProblemCode): void;
+  readonly life: LifeMetrics;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -111,6 +113,7 @@ export function openMetrics(held: { bytes: () => number; waiting: () => Record<s
     },
     hangUp: (model) => hangUps.inc({ model }),
     refused: (code) => refusals.inc({ code }),
+    life: openLifeMetrics(registers),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

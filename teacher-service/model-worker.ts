@@ -3,6 +3,7 @@ import type { Pass } from "./batch.ts";
 import type { Facts } from "./formats/network.ts";
 import { openNetwork } from "./formats/open.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { openPhases } from "./phases.ts";
 import { pictureOf } from "./picture.ts";
 import { type Probe, sameBits } from "./stability.ts";
 
@@ -11,6 +12,8 @@ export interface ModelInit {
   readonly model: ModelConfig;
   /** Threads inside one operation. */
   readonly threads: number;
+  /** Memory of the {@link Phases} that whoever waits for the load looks at. */
+  readonly phases?: SharedArrayBuffer;
 }
 
 /** What a model's thread does: loading and computing block it, and nothing here blocks the sockets. */
@@ -27,8 +30,11 @@ const CHANNELS = 3;
 const PROBE_IMAGES = 4;
 
 /** Entry of the model's thread: loads the network and answers {@link ModelApi}. */
-export async function start({ model, threads }: ModelInit): Promise<ModelApi> {
-  const network = await openNetwork(model, threads);
+export async function start({ model, threads, phases: memory }: ModelInit): Promise<ModelApi> {
+  const phases = openPhases(memory);
+  phases.enter("weights");
+  const network = await openNetwork(model, threads, phases.enter);
+  phases.enter("probe");
   const { classes } = network.facts;
   const { resolution } = pictureOf(model);
   const probes = probeImages(resolution);

@@ -1,22 +1,26 @@
-import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
 import { type Card, type ImageDtype, WireError } from "@funmatch/wire";
 import type { Logger } from "pino";
-import { type Batcher, type BatchSize, type Images, openBatcher, type Pass } from "./batch.ts";
-import type { Facts } from "./formats/network.ts";
-import { needsTensorflow } from "./formats/open.ts";
+import { type Admit, NoMemory } from "./admission.ts";
+import { type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
+import { CHANNELS, cardOf } from "./card.ts";
+import { openDeaths } from "./deaths.ts";
+import { figuresOf, type Loaded, loadModel } from "./loading.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelConfig } from "./model-config.ts";
-import type { ModelApi, ModelInit } from "./model-worker.ts";
+import { openPhases, type Phases, progressOf, total } from "./phases.ts";
 import { pictureOf } from "./picture.ts";
-import { admitted } from "./stability.ts";
 
-const CHANNELS = 3;
-
-/** One served network, from the first second of its loading on. */
+/** One served network: unloaded, loading, ready, or failed for good. */
 export interface Model {
+  readonly id: string;
+  readonly config: ModelConfig;
   card(): Card;
+  /** Tells that somebody is about to use it: an unloaded model begins to load. */
+  want(): void;
   /** @throws WireError `loading`, with progress and a guess at the time left, or `internal` when loading failed */
   requireReady(): ReadyModel;
+  /** Keeps the model loaded until the returned function is called: a request is on its way to it. */
+  hold(): () => void;
   /**
    * The input type under which such images are computed.
    *
@@ -27,8 +31,30 @@ export interface Model {
   waitingRequests(): number;
   /** By batch size, as measured while loading; empty until the model is ready. */
   imagesPerSecond(): Record<number, number>;
-  /** Settles when the model is ready for the first time; rejects with what went wrong. */
-  readonly loaded: Promise<void>;
+  /**
+   * Loads it, if it is not loaded or loading already; settles when it is ready, rejects with what went wrong.
+   *
+   * @param o.atStart nobody waits for it yet: it does not push out others, see {@link Admit}
+   */
+  load(o?: { atStart?: boolean }): Promise<void>;
+  /** Ends its thread, unless it is not ready or a request holds it. Its version stays known. */
+  unload(why: UnloadReason): Promise<void>;
+  readonly usage: Usage;
+  /** Resolves when it has failed for good. */
+  readonly failed: Promise<Error>;
+}
+
+export type UnloadReason = "idle" | "memory";
+
+/** What decides whether a model stays in memory. */
+export interface Usage {
+  readonly ready: boolean;
+  /** Requests that are arriving, waiting or being computed. */
+  readonly holds: number;
+  /** When the last one ended, or the model became ready (`performance.now()`). */
+  readonly lastUsed: number;
+  /** Resident memory that it takes, as measured when it was last loaded. */
+  readonly bytes: number | undefined;
 }
 
 /** A model as it was loaded once: its answers are of this version, whatever is loaded after it. */
@@ -39,78 +65,88 @@ export interface ReadyModel {
   readonly ask: Batcher["ask"];
 }
 
+export interface ModelOptions {
+  batchSizes: readonly number[];
+  threads: number;
+  log: Logger;
+  metrics?: Metrics;
+  admit?: Admit;
+}
+
 type State =
-  | { at: "loading"; progress: number; since: number }
-  | { at: "ready"; facts: Facts; batcher: Batcher; sizes: BatchSize[]; bitStable: boolean }
+  | { at: "unloaded" }
+  | { at: "loading"; waits?: { why: string; seconds: number }; phases?: Phases; probed: number }
+  | { at: "ready"; loaded: Loaded; batcher: Batcher }
   | { at: "failed" };
 
 /**
- * Starts loading a model in a thread of its own: weights, and probes of each batch size for bit
- * stability and speed. After that no request waits for a capture. A thread that dies (out of memory, say)
- * fails the requests it was computing and is replaced; until then the model is loading again.
+ * A model that is not loaded yet. Once loaded it has a thread of its own; one that dies (out of memory, say) fails the
+ * requests it was computing and is replaced, up to a few times: see {@link openDeaths}.
  */
-export function openModel(
-  id: string,
-  config: ModelConfig,
-  o: { batchSizes: readonly number[]; threads: number; log: Logger; metrics?: Metrics },
-): Model {
-  let state: State = { at: "loading", progress: 0, since: performance.now() };
+export function openModel(id: string, config: ModelConfig, o: ModelOptions): Model {
+  let state: State = { at: "unloaded" };
+  let last: Omit<Loaded, "worker"> | undefined;
+  let loading: Promise<void> | undefined;
+  let holds = 0;
+  let lastUsed = performance.now();
+  const deaths = openDeaths();
+  const failed = Promise.withResolvers<Error>();
   const { resolution, resizes } = pictureOf(config);
 
-  async function load(): Promise<void> {
-    const init: ModelInit = { model: config, threads: o.threads };
-    const worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init, {
-      engine: needsTensorflow(config),
-    });
+  function load({ atStart = false } = {}): Promise<void> {
+    if (state.at === "unloaded") {
+      state = { at: "loading", probed: 0 };
+      loading = loadNow(atStart);
+      // Whoever began it may look at it later; until then a failure is no unhandled rejection.
+      loading.catch(() => {});
+    }
+    return loading ?? Promise.resolve();
+  }
+
+  async function loadNow(atStart: boolean): Promise<void> {
     try {
-      await prepare(worker);
+      const done = await o.admit?.(model, { atStart, tell: wait });
+      const phases = openPhases();
+      try {
+        const begun = { at: "loading" as const, phases, probed: 0 };
+        state = begun;
+        const onProbed = (share: number) => {
+          begun.probed = share;
+        };
+        begin(await loadModel(config, { ...o, phases, onProbed }));
+      } finally {
+        await done?.({ bytesBefore: phases.bytesBefore });
+      }
     } catch (error) {
-      await worker.terminate();
+      if (error instanceof NoMemory) {
+        state = { at: "unloaded" };
+        o.log.warn({ model: id }, `not loaded at start: ${error.message}; the first request has it loaded`);
+      } else fail(error);
       throw error;
     }
-    void worker.ended.then((error) => {
-      o.log.error({ model: id, err: error }, "model died, is loaded again");
-      state = { at: "loading", progress: 0, since: performance.now() };
-      load().catch(fail);
-    });
   }
 
-  function fail(error: unknown): void {
-    state = { at: "failed" };
-    o.log.error({ model: id, err: error }, "model failed");
+  function wait(why: string, seconds: number): void {
+    state = { at: "loading", probed: 0, waits: { why, seconds } };
   }
 
-  async function prepare(worker: EngineWorker<ModelApi>): Promise<void> {
-    const started = performance.now();
-    const facts = await worker.call("facts", null);
-    checkLabels(config, facts);
-    const probes = [];
-    const wanted = facts.batchSizes ?? o.batchSizes;
-    const work = wanted.reduce((sum, size) => sum + size, 0);
-    for (const size of wanted) {
-      probes.push(await worker.call("probe", { size }));
-      if (state.at === "loading") state.progress += size / work;
-    }
-    const { probes: usable, bitStable } = admitted(probes);
-    const sizes = usable.map(({ images, seconds }) => ({ images, seconds }));
+  function begin(loaded: Loaded): void {
+    const { worker, facts, sizes, bitStable } = loaded;
+    const changed = last && last.facts.version !== facts.version;
     const batcher = openBatcher({
       sizes,
       classes: facts.classes,
-      compute: (pass) => compute(worker, pass, facts.classes),
+      compute: (pass) => compute(loaded, pass),
     });
-    state = { at: "ready", facts, batcher, sizes, bitStable };
-    const best = Math.max(...usable.map((probe) => probe.images / probe.seconds));
-    o.log.info(
-      {
-        model: id,
-        version: facts.version,
-        seconds: round((performance.now() - started) / 1000),
-        batchSizes: sizes.map((size) => size.images),
-        bitStable,
-        imagesPerSecond: round(best),
-      },
-      "model ready",
-    );
+    const { worker: _, ...kept } = loaded;
+    last = kept;
+    lastUsed = performance.now();
+    state = { at: "ready", loaded, batcher };
+    void worker.ended.then((error) => died(loaded, error));
+    const version = facts.version;
+    o.metrics?.life.loaded(id, loaded);
+    o.log.info({ model: id, version, ...figuresOf(loaded) }, "model ready");
+    if (changed) o.log.warn({ model: id, version }, "its files have changed: it has another version now");
     if (!bitStable)
       o.log.warn(
         { model: id },
@@ -118,7 +154,29 @@ export function openModel(
       );
   }
 
-  async function compute(worker: EngineWorker<ModelApi>, pass: Pass, classes: number): Promise<Float32Array> {
+  function died(loaded: Loaded, error: Error): void {
+    if (state.at !== "ready" || state.loaded !== loaded) return; // it was unloaded
+    o.metrics?.life.died(id);
+    const delay = deaths.another();
+    if (delay === undefined) {
+      o.log.error({ model: id, err: error }, "model died");
+      fail(new Error(`its thread died ${deaths.most + 1} times within ${deaths.withinMinutes} minutes`));
+      return;
+    }
+    o.log.error({ model: id, err: error, againInSeconds: delay }, "model died, is loaded again");
+    wait("its thread died; it is loaded again", delay);
+    loading = new Promise((resolve) => setTimeout(resolve, delay * 1000)).then(() => loadNow(false));
+    loading.catch(() => {});
+  }
+
+  function fail(error: unknown): void {
+    state = { at: "failed" };
+    o.metrics?.life.unloaded(id, "failed");
+    o.log.error({ model: id, err: error }, "model failed");
+    failed.resolve(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  async function compute({ worker, facts: { classes } }: Loaded, pass: Pass): Promise<Float32Array> {
     const started = performance.now();
     const logits = await worker.call("compute", pass);
     const seconds = (performance.now() - started) / 1000;
@@ -133,29 +191,70 @@ export function openModel(
     return logits;
   }
 
+  function hold(): () => void {
+    let held = true;
+    holds += 1;
+    return () => {
+      if (!held) return;
+      held = false;
+      holds -= 1;
+      lastUsed = performance.now();
+    };
+  }
+
+  /** What it is doing while it loads, how far it is, and about how long that still takes. */
+  function standing(): { phase: string; progress: number; secondsLeft: number } {
+    if (state.at !== "loading" || !state.phases) {
+      const waits = state.at === "loading" ? state.waits : undefined;
+      const whole = last ? total(last.seconds) : 1;
+      return {
+        phase: waits?.why ?? "waits for its turn",
+        progress: 0,
+        secondsLeft: (waits?.seconds ?? 0) + whole,
+      };
+    }
+    const { done, secondsLeft } = progressOf(state.phases, state.probed, last?.seconds);
+    return { phase: state.phases.current, progress: done, secondsLeft };
+  }
+
   function ready() {
     if (state.at === "ready") return state;
     if (state.at === "failed")
       throw new WireError("internal", `the model ${id} could not be loaded; the service's log says why`);
-    throw new WireError("loading", `the model ${id} is loading: ${Math.round(state.progress * 100)} % done`, {
-      retryAfterSeconds: secondsLeft(state),
-      extra: { progress: round(state.progress) },
-    });
+    void load();
+    const { phase, progress, secondsLeft } = standing();
+    throw new WireError(
+      "loading",
+      `the model ${id} is loading: ${Math.round(progress * 100)} % done (${phase})`,
+      { retryAfterSeconds: secondsLeft, extra: { progress: round(progress), phase } },
+    );
   }
 
-  const loaded = load().catch((error: unknown) => {
-    fail(error);
-    throw error;
-  });
-  // Whoever opened the model may look at `loaded` later; until then a failure is no unhandled rejection.
-  loaded.catch(() => {});
-
-  return {
-    card: () => cardOf(id, config, state, o.batchSizes),
-    requireReady() {
-      const { facts, batcher } = ready();
-      return { version: facts.version, classes: facts.classes, ask: batcher.ask };
+  const model: Model = {
+    id,
+    config,
+    card() {
+      const { at } = state;
+      return cardOf(id, config, at === "loading" ? { at, ...standing() } : { at }, last, o.batchSizes);
     },
+    want() {
+      if (state.at === "ready") lastUsed = performance.now();
+      else void load();
+    },
+    requireReady() {
+      const { loaded, batcher } = ready();
+      lastUsed = performance.now();
+      const { version, classes } = loaded.facts;
+      return {
+        version,
+        classes,
+        async ask(...question) {
+          const release = hold();
+          return batcher.ask(...question).finally(release);
+        },
+      };
+    },
+    hold,
     inputFor({ dtype, shape: [, height, width, channels] }) {
       const wanted = `[N,${resolution},${resolution},${CHANNELS}]`;
       const got = `images of [${height},${width},${channels}]`;
@@ -169,40 +268,25 @@ export function openModel(
     waitingRequests: () => (state.at === "ready" ? state.batcher.waitingRequests : 0),
     imagesPerSecond: () =>
       Object.fromEntries(
-        state.at === "ready" ? state.sizes.map(({ images, seconds }) => [images, images / seconds]) : [],
+        state.at === "ready"
+          ? state.loaded.sizes.map(({ images, seconds }) => [images, images / seconds])
+          : [],
       ),
-    loaded,
+    load,
+    async unload(why) {
+      if (state.at !== "ready" || holds > 0) return;
+      const { worker } = state.loaded;
+      state = { at: "unloaded" };
+      o.metrics?.life.unloaded(id, why);
+      o.log.info({ model: id, why }, "model unloaded");
+      await worker.terminate();
+    },
+    get usage() {
+      return { ready: state.at === "ready", holds, lastUsed, bytes: last?.bytes };
+    },
+    failed: failed.promise,
   };
-}
-
-function cardOf(id: string, config: ModelConfig, state: State, batchSizes: readonly number[]): Card {
-  const facts = state.at === "ready" ? state.facts : undefined;
-  const sizes = state.at === "ready" ? state.sizes.map((size) => size.images) : batchSizes;
-  return {
-    id,
-    version: facts?.version ?? "",
-    classes: facts?.classes ?? 0,
-    ...(facts && config.labels ? { labels: config.labels } : {}),
-    input: { ...pictureOf(config), channels: CHANNELS, dtypes: ["uint8", "float32"] },
-    maxBatch: Math.max(...sizes),
-    state: state.at,
-    ...(state.at === "loading" ? { progress: round(state.progress) } : {}),
-    bitStable: state.at === "ready" && state.bitStable,
-    parameters: facts?.parameters ?? 0,
-    runtime: { ...facts?.runtime, ...(facts ? { batchSizes: sizes.join(" ") } : {}) },
-  };
-}
-
-function checkLabels(config: ModelConfig, facts: Facts): void {
-  if (config.labels && config.labels.length !== facts.classes)
-    throw new Error(`labels: ${config.labels.length} are given, the weights have ${facts.classes} classes`);
-}
-
-/** A guess from the pace so far; before anything is known, a second. */
-function secondsLeft(state: { progress: number; since: number }): number {
-  if (state.progress === 0) return 1;
-  const seconds = (performance.now() - state.since) / 1000;
-  return Math.min(60, (seconds * (1 - state.progress)) / state.progress);
+  return model;
 }
 
 function round(value: number): number {

@@ -8,19 +8,22 @@ import { createApp } from "./app.ts";
 import { openAuth } from "./auth.ts";
 import { openSecrets, type TeacherConfig } from "./config.ts";
 import { drainable } from "./drain.ts";
+import { EXIT } from "./exit-status.ts";
 import { flushed, openLog } from "./log.ts";
+import { usualMemory } from "./memory.ts";
 import { openMetrics } from "./metrics.ts";
 import { type Model, openModel } from "./model.ts";
 import { hasUnreadBody, refuse } from "./refusal.ts";
+import { openResidency } from "./residency.ts";
 import { openRoom } from "./room.ts";
 import type { Service } from "./service.ts";
 import { answerUnparsable } from "./unparsable.ts";
 
 /**
- * Runs the service until SIGTERM or SIGINT: listens at once, answers 503 `loading` until the models are ready,
- * and at the end finishes what is in flight.
+ * Runs the service until SIGTERM or SIGINT: listens at once, answers 503 `loading` until a model is
+ * ready, and at the end finishes what is in flight.
  *
- * @returns the exit status: 0, or 1 when the drain's time was up before everything was answered
+ * @returns the exit status: see {@link EXIT}
  * @throws UserError for a port that cannot be had, or when no model could be loaded
  */
 export async function serve(written: TeacherConfig): Promise<number> {
@@ -32,6 +35,7 @@ export async function serve(written: TeacherConfig): Promise<number> {
     bytes: () => room.heldBytes,
     waiting: () => Object.fromEntries([...models].map(([id, model]) => [id, model.waitingRequests()])),
   });
+  const starting = new Set(loadedAtStart(config));
   const { maxImages, maxBodyBytes, timeoutMs } = config.limits;
   const service: Service = {
     models,
@@ -40,17 +44,22 @@ export async function serve(written: TeacherConfig): Promise<number> {
     room,
     metrics,
     log,
+    starting,
     draining: false,
   };
 
   try {
-    return await run(service, models, config);
+    return await run(service, { models, starting }, config);
   } finally {
     await flushed(log);
   }
 }
 
-async function run(service: Service, models: Map<string, Model>, config: TeacherConfig): Promise<number> {
+async function run(
+  service: Service,
+  { models, starting }: { models: Map<string, Model>; starting: Set<string> },
+  config: TeacherConfig,
+): Promise<number> {
   const { log, metrics } = service;
   const server = createServer(service);
   const drain = drainable(server);
@@ -61,16 +70,24 @@ async function run(service: Service, models: Map<string, Model>, config: Teacher
   log.child({}, { level: "info" }).info({ url }, "listening");
 
   const threads = useThreads(config);
+  const { batchSizes, unloadAfterSeconds, memory = usualMemory() } = config;
+  const { admit } = openResidency({ models, memory, unloadAfterSeconds, batchSizes, log });
   for (const [id, model] of Object.entries(config.models))
-    models.set(id, openModel(id, model, { batchSizes: config.batchSizes, threads, log, metrics }));
-  await Promise.race([stop, someModel(models)]);
-  const signal = await stop;
+    models.set(id, openModel(id, model, { batchSizes, threads, log, metrics, admit }));
+  for (const id of [...starting])
+    void models
+      .get(id)!
+      .load({ atStart: true })
+      .catch(() => {})
+      .finally(() => starting.delete(id));
+  const why = await Promise.race([stop, noModelLeft(models)]);
 
   service.draining = true;
-  log.info({ signal, drainSeconds: config.drainSeconds }, "draining");
+  log.info({ why, drainSeconds: config.drainSeconds }, "draining");
   const clean = await drain(config.drainSeconds);
   log.info({ clean }, "stopped");
-  return clean ? 0 : 1;
+  if (why === "failed") return EXIT.failed;
+  return clean ? EXIT.drained : EXIT.cutOff;
 }
 
 function createServer(service: Service): Server {
@@ -116,17 +133,23 @@ export function useThreads(config: TeacherConfig): number {
   return threads;
 }
 
-/** Rejects when every model has failed to load. */
-async function someModel(models: ReadonlyMap<string, Model>): Promise<void> {
-  const failures: string[] = [];
-  await Promise.all(
-    [...models].map(async ([id, model]) => {
-      await model.loaded.catch((error: unknown) => {
-        failures.push(`model ${id}: ${error instanceof Error ? error.message : String(error)}`);
-      });
-    }),
+/** Names of the models that are loaded at start; the others wait for their first use. */
+function loadedAtStart({ load, models }: TeacherConfig): string[] {
+  if (Array.isArray(load)) return load;
+  return load === "eager" ? Object.keys(models) : [];
+}
+
+/**
+ * Settles when every model has failed for good.
+ *
+ * @throws UserError when none of them was ever loaded: then it is the config's fault, or the files'
+ */
+async function noModelLeft(models: ReadonlyMap<string, Model>): Promise<"failed"> {
+  const failures = await Promise.all(
+    [...models].map(async ([id, model]) => `model ${id}: ${(await model.failed).message}`),
   );
-  if (failures.length === models.size) throw new UserError(failures.join("; "));
+  if ([...models.values()].some(({ usage }) => usage.bytes !== undefined)) return "failed";
+  throw new UserError(failures.join("; "));
 }
 
 /** The first SIGTERM or SIGINT; a second one ends the process at once, as if nobody had listened. */

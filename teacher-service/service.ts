@@ -13,6 +13,8 @@ export interface Service {
   readonly room: Room;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Names of the models that are loaded at start and have not been yet. */
+  readonly starting: ReadonlySet<string>;
   /** True from SIGTERM on. */
   draining: boolean;
 }

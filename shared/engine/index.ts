@@ -1,13 +1,16 @@
 export { captureAnyBatch, type Forward } from "./any-batch.ts";
 export { roundToBfloat16 } from "./bfloat16.ts";
 export { type EngineInfo, loadEngine } from "./binding.ts";
+export { cacheDirectory } from "./cache.ts";
 export { type CaptureOptions, captureStep } from "./capture.ts";
 export { CaptureError } from "./capture-error.ts";
 export { centralViewGraph } from "./central-view-graph.ts";
+export { cpuFlags } from "./cpu-flags.ts";
 export { EngineError } from "./engine-error.ts";
 export { type FreezeOptions, type FrozenGraph, freezeGraph } from "./frozen-graph.ts";
 export { writeGraphModel } from "./graph-model.ts";
 export { engineInfo } from "./info.ts";
+export { installedEngine } from "./install/installed.ts";
 export { type OpenedGraph, openSavedModel } from "./opened-graph.ts";
 export { productsInBfloat16 } from "./products.ts";
 export { writeSavedModel } from "./saved-model.ts";

@@ -7,7 +7,7 @@ const count = z.int().nonnegative();
 /** What a card says, whoever's it is: a teacher of another protocol has one too, under a version of another form. */
 export const anyCardSchema = z.object({
   id: z.string().min(1),
-  /** "sha256:…"; may be empty until the model is ready */
+  /** "sha256:…"; may be empty until the model is ready; of a model that was, the last one */
   version: z.string(),
   /** K; may be 0 until the model is ready */
   classes: count,
@@ -24,9 +24,12 @@ export const anyCardSchema = z.object({
   }),
   /** Images that one forward pass takes. */
   maxBatch: z.int().positive(),
-  state: z.enum(["loading", "ready", "failed"]),
+  /** `unloaded`: the first who asks for the card, or for logits, has it loaded. */
+  state: z.enum(["unloaded", "loading", "ready", "failed"]),
   /** Share of the loading that is done, 0..1. */
   progress: z.number().min(0).max(1).optional(),
+  /** What is being done of the loading. */
+  phase: z.string().optional(),
   /** Whether the same image has the same logits, bit for bit, in every batch. */
   bitStable: z.boolean(),
   parameters: count,

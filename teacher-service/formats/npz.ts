@@ -15,10 +15,10 @@ import type { Facts, Network } from "./network.ts";
 
 const CHANNELS = 3;
 
-/** Loads one of our own networks from an `.npz` file: one captured graph for all batch sizes. */
-export async function openNpz(model: NpzConfig): Promise<Network> {
+/** Loads one of our own networks from an `.npz` file: one captured graph for all batch sizes. `onRead`: the file is read. */
+export async function openNpz(model: NpzConfig, onRead: () => void): Promise<Network> {
   const { path: _path, ...engine } = await loadEngine();
-  const { facts, forward } = await capture(model, engine);
+  const { facts, forward } = await capture(model, engine, onRead);
   return {
     facts,
     compute: (pass) => forward.run(gather(pass, model)),
@@ -29,9 +29,11 @@ export async function openNpz(model: NpzConfig): Promise<Network> {
 async function capture(
   model: NpzConfig,
   engine: Facts["runtime"],
+  onRead: () => void,
 ): Promise<{ facts: Facts; forward: Forward }> {
   const { resolution, resize } = model;
   const loaded = await loadNetwork(model.path, resolution);
+  onRead();
   const { parameters, logits } = inferenceOf(loaded);
   const forward = captureAnyBatch({
     image: [resolution, resolution, CHANNELS],

@@ -16,10 +16,12 @@ type Ort = typeof import("onnxruntime-node");
 /**
  * Loads an ONNX network into ONNX Runtime, on the CPU. Its `run` blocks the thread that calls it.
  *
+ * @param onRead the files are read
  * @throws ModelFileError when the file is none, or has no input or output that fits
  */
-export async function openOnnx(model: OnnxConfig, threads: number): Promise<Network> {
+export async function openOnnx(model: OnnxConfig, threads: number, onRead: () => void): Promise<Network> {
   const file = await readOnnxFile(model.path);
+  onRead();
   const ort = await loadRuntime();
   const session = await createSession(ort, model.path, file, threads);
   const [, input] = namedTensor(model.path, "input", model.input, byName(session.inputMetadata));

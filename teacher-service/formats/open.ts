@@ -1,4 +1,5 @@
 import { type ModelConfig, membersOf, type NetworkConfig } from "../model-config.ts";
+import type { Phases } from "../phases.ts";
 import { openEnsemble } from "./ensemble.ts";
 import { ModelFileError, type Network } from "./network.ts";
 import { openNpz } from "./npz.ts";
@@ -9,14 +10,19 @@ import { openTensorflow } from "./savedmodel.ts";
  * Loads the network, or networks, that a model's config names.
  *
  * @param threads inside one operation; TensorFlow takes its own from the environment
+ * @param enter told when the files are read, and when they are made into what computes
  * @throws ModelFileError or ArrayFileError when a file is not what the config says
  */
-export async function openNetwork(model: ModelConfig, threads: number): Promise<Network> {
-  if (model.format !== "ensemble") return openOne(model, threads);
+export async function openNetwork(
+  model: ModelConfig,
+  threads: number,
+  enter: Phases["enter"] = () => {},
+): Promise<Network> {
+  if (model.format !== "ensemble") return openOne(model, threads, enter);
   const members = new Map<string, Network>();
   for (const [name, member] of Object.entries(model.members)) {
     try {
-      members.set(name, await openOne(member, threads));
+      members.set(name, await openOne(member, threads, enter));
     } catch (error) {
       throw new ModelFileError(`member ${name}: ${(error as Error).message}`);
     }
@@ -24,17 +30,19 @@ export async function openNetwork(model: ModelConfig, threads: number): Promise<
   return openEnsemble(model, members);
 }
 
-async function openOne(model: NetworkConfig, threads: number): Promise<Network> {
+async function openOne(model: NetworkConfig, threads: number, enter: Phases["enter"]): Promise<Network> {
+  enter("weights");
+  const onRead = () => enter("graph");
   switch (model.format) {
     case "npz":
-      return openNpz(model);
+      return openNpz(model, onRead);
     case "onnx":
-      return openOnnx(model, threads);
+      return openOnnx(model, threads, onRead);
     case "savedmodel":
-      return openTensorflow(model);
+      return openTensorflow(model, onRead);
     case "tfjs":
       // tfjs's layers and converter take a moment to load, and most models are none of theirs.
-      return (await import("./tfjs.ts")).openTfjs(model);
+      return (await import("./tfjs.ts")).openTfjs(model, onRead);
   }
 }
 

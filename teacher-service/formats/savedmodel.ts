@@ -13,11 +13,13 @@ import { readSavedModel, type SavedModelFile, type SignatureTensor } from "./sav
 /**
  * Loads a TensorFlow SavedModel: Keras's `model.export`, `tf.saved_model.save`, TF Hub.
  *
+ * @param onRead the files are read
  * @throws ModelFileError when it is none, or has no input or output that fits
  */
-export async function openTensorflow(model: SavedModelConfig): Promise<Network> {
+export async function openTensorflow(model: SavedModelConfig, onRead: () => void): Promise<Network> {
   const { path, resolution, signature } = model;
   const file = await readSavedModel(path, signature);
+  onRead();
   const [inputName, input] = namedTensor(path, "input", model.input, file.inputs);
   const [outputName, output] = namedTensor(path, "output", model.output, file.outputs);
   if (input.dtype !== "float32")

@@ -26,11 +26,13 @@ interface TfjsModel {
 /**
  * Loads a tfjs GraphModel or LayersModel and captures its forward pass as one graph.
  *
+ * @param onRead the files are read
  * @throws ModelFileError when it is none, or has no input or output that fits
  */
-export async function openTfjs(model: TfjsConfig): Promise<Network> {
+export async function openTfjs(model: TfjsConfig, onRead: () => void): Promise<Network> {
   const { path, resolution } = model;
   const files = await readTfjsFiles(path);
+  onRead();
   const { path: _path, ...engine } = await loadEngine();
   const network = await load(files, path);
   const [input, shape] = namedTensor(path, "input", model.input, network.inputs);

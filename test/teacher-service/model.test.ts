@@ -14,13 +14,16 @@ async function openTiny() {
   const onThread = (thread: Worker) => void threads.push(thread);
   process.on("worker", onThread);
   const model = openModel("tiny", config, { batchSizes: [4], threads: 1, log: openLog("silent") });
-  await model.loaded;
-  const shape = [2, 32, 32, 3] as const;
-  const data = noise(2 * 32 * 32 * 3);
-  const ask = () =>
+  await model.load();
+  const ask = (count = 2) =>
     model
       .requireReady()
-      .ask({ dtype: "uint8", shape, data }, "uint8", "train", new AbortController().signal)
+      .ask(
+        { dtype: "uint8", shape: [count, 32, 32, 3], data: noise(count * 32 * 32 * 3) },
+        "uint8",
+        "train",
+        new AbortController().signal,
+      )
       .then(({ logits }) => logits);
   return {
     model,
@@ -38,7 +41,7 @@ test("a model whose thread dies fails what it was computing, loads again and ans
   const { model, ask, kill, end } = await openTiny();
   const before = await ask();
   const { version } = model.card();
-  const lost = expect(ask()).rejects.toThrow("ended");
+  const lost = expect(ask(1000)).rejects.toThrow("ended");
   await kill();
   await lost;
   expect(model.card().state).toBe("loading");
