@@ -56,10 +56,12 @@ export async function startTeacherService(
 }
 
 async function untilReady({ url, child }: TeacherProcess, said: string[]): Promise<void> {
-  while (child.exitCode === null) {
+  while (child.exitCode === null && child.signalCode === null) {
     const answer = await fetch(`${url}/readyz`).catch(() => undefined);
     if (answer?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`the teacher service ended with ${child.exitCode}:\n${said.join("\n")}`);
+  throw new Error(
+    `the teacher service ended with ${child.exitCode ?? child.signalCode}:\n${said.join("\n")}`,
+  );
 }
