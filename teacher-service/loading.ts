@@ -5,7 +5,14 @@ import { needsTensorflow } from "./formats/open.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { ModelApi, ModelInit } from "./model-worker.ts";
 import { type PhaseSeconds, type Phases, total } from "./phases.ts";
-import { digestOfLogits, type ProbeRecord, readRecord, recordPath, writeRecord } from "./probe-record.ts";
+import {
+  digestOfLogits,
+  type ProbeRecord,
+  readRecord,
+  recordPath,
+  writeRecord,
+  writeSeconds,
+} from "./probe-record.ts";
 import { admitted, type Probe } from "./stability.ts";
 
 /** A model in its thread, ready to compute. */
@@ -16,6 +23,8 @@ export interface Loaded {
   readonly sizes: readonly BatchSize[];
   readonly bitStable: boolean;
   readonly seconds: PhaseSeconds;
+  /** What the next load will take: its probe is as short as the record of this one makes it. */
+  readonly nextSeconds: PhaseSeconds;
   /** From the beginning to the first logits that it computed. */
   readonly firstLogitsSeconds: number;
   /** Resident memory that it added to the process, passes of its largest size included. */
@@ -48,15 +57,20 @@ export async function loadModel(
   try {
     const facts = await worker.call("facts", null);
     checkLabels(config, facts);
-    const found = await probed(worker, facts, o);
-    return { worker, facts, ...found, seconds: phases.seconds() };
+    const { nextProbeSeconds, ...found } = await probed(worker, facts, o);
+    const seconds = phases.seconds();
+    const nextSeconds = { ...seconds, probe: nextProbeSeconds ?? seconds.probe };
+    void writeSeconds(nextSeconds, config, o);
+    return { worker, facts, ...found, seconds, nextSeconds };
   } catch (error) {
     await worker.terminate();
     throw error;
   }
 }
 
-type Found = Pick<Loaded, "sizes" | "bitStable" | "firstLogitsSeconds" | "bytes" | "probedBefore">;
+type Found = Pick<Loaded, "sizes" | "bitStable" | "firstLogitsSeconds" | "bytes" | "probedBefore"> & {
+  nextProbeSeconds?: number;
+};
 
 async function probed(
   worker: EngineWorker<ModelApi>,
@@ -68,10 +82,13 @@ async function probed(
   const path = recordPath(facts, { sizes: wanted, threads: o.threads });
   const record = path && (await readRecord(path));
   let firstLogitsSeconds: number | undefined;
+  const secondsOf = new Map<number, number>();
   let most = 0;
   let done = 0;
   const probe = async (size: number): Promise<Probe> => {
+    const started = performance.now();
     const found = await worker.call("probe", { size });
+    secondsOf.set(size, (performance.now() - started) / 1000);
     firstLogitsSeconds ??= total(o.phases.seconds());
     most = Math.max(most, process.memoryUsage.rss());
     done += size;
@@ -95,7 +112,15 @@ async function probed(
   const sizes = usable.map(({ images, seconds }) => ({ images, seconds }));
   if (bitStable && path)
     await writeRecord(path, { sizes, logits: digestOfLogits(usable[0]!.logits), bytes: bytes() });
-  return { sizes, bitStable, firstLogitsSeconds: firstLogitsSeconds!, bytes: bytes(), probedBefore: false };
+  const nextProbeSeconds = bitStable && path ? secondsOf.get(sizes[0]!.images) : undefined;
+  return {
+    sizes,
+    bitStable,
+    firstLogitsSeconds: firstLogitsSeconds!,
+    bytes: bytes(),
+    probedBefore: false,
+    nextProbeSeconds,
+  };
 }
 
 /**

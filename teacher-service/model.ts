@@ -7,8 +7,9 @@ import { openDeaths } from "./deaths.ts";
 import { figuresOf, type Loaded, loadModel } from "./loading.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelConfig } from "./model-config.ts";
-import { openPhases, type Phases, progressOf, total } from "./phases.ts";
+import { openPhases, type PhaseSeconds, type Phases, progressOf, total } from "./phases.ts";
 import { pictureOf } from "./picture.ts";
+import { readSeconds } from "./probe-record.ts";
 
 /** One served network: unloaded, loading, ready, or failed for good. */
 export interface Model {
@@ -87,6 +88,8 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
   let state: State = { at: "unloaded" };
   let last: Omit<Loaded, "worker"> | undefined;
   let loading: Promise<void> | undefined;
+  /** What its next load will take, by the last one. */
+  let expected: PhaseSeconds | undefined;
   let holds = 0;
   let lastUsed = performance.now();
   const deaths = openDeaths();
@@ -105,6 +108,7 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
 
   async function loadNow(atStart: boolean): Promise<void> {
     try {
+      expected ??= await readSeconds(config, o);
       const done = await o.admit?.(model, { atStart, tell: wait });
       const phases = openPhases();
       try {
@@ -140,6 +144,7 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
     });
     const { worker: _, ...kept } = loaded;
     last = kept;
+    expected = loaded.nextSeconds;
     lastUsed = performance.now();
     state = { at: "ready", loaded, batcher };
     void worker.ended.then((error) => died(loaded, error));
@@ -206,14 +211,14 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
   function standing(): { phase: string; progress: number; secondsLeft: number } {
     if (state.at !== "loading" || !state.phases) {
       const waits = state.at === "loading" ? state.waits : undefined;
-      const whole = last ? total(last.seconds) : 1;
+      const whole = expected ? total(expected) : 1;
       return {
         phase: waits?.why ?? "waits for its turn",
         progress: 0,
         secondsLeft: (waits?.seconds ?? 0) + whole,
       };
     }
-    const { done, secondsLeft } = progressOf(state.phases, state.probed, last?.seconds);
+    const { done, secondsLeft } = progressOf(state.phases, state.probed, expected);
     return { phase: state.phases.current, progress: done, secondsLeft };
   }
 

@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import { cacheDirectory, cpuFlags, installedEngine } from "@funmatch/engine";
 import { z } from "zod";
 import type { Facts } from "./formats/network.ts";
+import type { ModelConfig } from "./model-config.ts";
+import type { PhaseSeconds } from "./phases.ts";
 
 /** What probing a model's batch sizes found, kept so that its next start need not find it again. */
 const recordSchema = z.object({
@@ -43,8 +45,42 @@ export async function readRecord(path: string): Promise<ProbeRecord | undefined>
   }
 }
 
-/** Keeps a record, where the cache can be written to: in a read-only container there is none to write. */
-export async function writeRecord(path: string, record: ProbeRecord): Promise<void> {
+const secondsSchema = z.object({
+  engine: z.number(),
+  weights: z.number(),
+  graph: z.number(),
+  probe: z.number(),
+}) satisfies z.ZodType<PhaseSeconds>;
+
+/** Where it is kept how long a load of a model takes: named after its config, since its version is not known yet. */
+function secondsPath(config: ModelConfig, o: { batchSizes: readonly number[]; threads: number }): string {
+  const key = createHash("sha256")
+    .update(JSON.stringify([config, o.batchSizes, o.threads]))
+    .digest("hex");
+  return join(cacheDirectory(), "probes", `${key.slice(0, 32)}-seconds.json`);
+}
+
+/** What the last load of the same config took, in this process or one before. */
+export async function readSeconds(
+  ...load: Parameters<typeof secondsPath>
+): Promise<PhaseSeconds | undefined> {
+  try {
+    return secondsSchema.parse(JSON.parse(await readFile(secondsPath(...load), "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeSeconds(seconds: PhaseSeconds, ...load: Parameters<typeof secondsPath>): Promise<void> {
+  return write(secondsPath(...load), seconds);
+}
+
+export function writeRecord(path: string, record: ProbeRecord): Promise<void> {
+  return write(path, record);
+}
+
+/** Keeps something, where the cache can be written to: in a read-only container nothing is kept. */
+async function write(path: string, record: object): Promise<void> {
   const unfinished = `${path}.${randomUUID()}`;
   try {
     await mkdir(dirname(path), { recursive: true });

@@ -1,15 +1,22 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import protobuf from "protobufjs";
+import { readBoundedFile } from "./bounded-file.ts";
 import { ModelFileError } from "./network.ts";
 
 /** The parts of onnx.proto that tell what a file holds; its field numbers. Contents of tensors are passed over. */
 const SCHEMA = `
 syntax = "proto3";
-message Model { int64 irVersion = 1; Graph graph = 7; }
-message Graph { repeated Tensor initializer = 5; }
+message Model { int64 irVersion = 1; Graph graph = 7; repeated Function functions = 25; }
+message Graph { repeated Node node = 1; repeated Tensor initializer = 5; repeated Sparse sparseInitializer = 15; }
+message Function { repeated Node node = 7; }
+message Node { repeated Attribute attribute = 5; }
+message Attribute {
+  Tensor t = 5; Graph g = 6; repeated Tensor tensors = 10; repeated Graph graphs = 11;
+  Sparse sparseTensor = 22; repeated Sparse sparseTensors = 23;
+}
+message Sparse { Tensor values = 1; Tensor indices = 2; }
 message Tensor {
   repeated int64 dims = 1; int32 dataType = 2; string name = 8;
   repeated Entry externalData = 13; int32 dataLocation = 14;
@@ -19,7 +26,27 @@ message Entry { string key = 1; string value = 2; }
 
 interface ModelMessage {
   irVersion: number;
-  graph?: { initializer: TensorMessage[] };
+  graph: GraphMessage | null;
+  functions: { node: NodeMessage[] }[];
+}
+interface GraphMessage {
+  node: NodeMessage[];
+  initializer: TensorMessage[];
+  sparseInitializer: SparseMessage[];
+}
+interface NodeMessage {
+  attribute: {
+    t: TensorMessage | null;
+    g: GraphMessage | null;
+    tensors: TensorMessage[];
+    graphs: GraphMessage[];
+    sparseTensor: SparseMessage | null;
+    sparseTensors: SparseMessage[];
+  }[];
+}
+interface SparseMessage {
+  values: TensorMessage | null;
+  indices: TensorMessage | null;
 }
 interface TensorMessage {
   dims: number[];
@@ -54,11 +81,14 @@ export interface OnnxFile {
  * @throws ModelFileError when it is no ONNX file
  */
 export async function readOnnxFile(path: string): Promise<OnnxFile> {
-  const bytes = await readBounded(path);
-  const { graph } = decode(bytes, path);
+  const bytes = await readBoundedFile(path, MOST_BYTES, {
+    tooLong: (size) => `${path}: ${size} bytes, more than an ONNX file can have: save its weights beside it`,
+  });
+  const { graph, functions } = decode(bytes, path);
   const tensors = graph!.initializer;
+  const everywhere = [...tensorsOf(graph!), ...functions.flatMap(({ node }) => node.flatMap(tensorsOfNode))];
   const beside = [
-    ...new Set(tensors.filter((t) => t.dataLocation === EXTERNAL).map((t) => locationOf(t, path))),
+    ...new Set(everywhere.filter((t) => t.dataLocation === EXTERNAL).map((t) => locationOf(t, path))),
   ].sort();
   const digest = createHash("sha256").update(bytes);
   for (const name of beside) digest.update(`\n${JSON.stringify(name)}\n`).update(await hashOf(path, name));
@@ -72,19 +102,22 @@ export async function readOnnxFile(path: string): Promise<OnnxFile> {
   };
 }
 
-async function readBounded(path: string): Promise<Buffer> {
-  try {
-    const { size } = await stat(path);
-    if (size > MOST_BYTES)
-      throw new ModelFileError(
-        `${path}: ${size} bytes, more than an ONNX file can have: save its weights beside it`,
-      );
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof ModelFileError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    throw new ModelFileError(code === "ENOENT" ? `there is no file ${path}` : `cannot read ${path}: ${code}`);
-  }
+/** All tensors of a graph, those in its nodes and in the graphs within them too. */
+function tensorsOf({ initializer, sparseInitializer, node }: GraphMessage): TensorMessage[] {
+  return [...initializer, ...sparseInitializer.flatMap(tensorsOfSparse), ...node.flatMap(tensorsOfNode)];
+}
+
+function tensorsOfNode({ attribute }: NodeMessage): TensorMessage[] {
+  return attribute.flatMap(({ t, g, tensors, graphs, sparseTensor, sparseTensors }) => [
+    ...(t ? [t] : []),
+    ...tensors,
+    ...[...(g ? [g] : []), ...graphs].flatMap(tensorsOf),
+    ...[...(sparseTensor ? [sparseTensor] : []), ...sparseTensors].flatMap(tensorsOfSparse),
+  ]);
+}
+
+function tensorsOfSparse({ values, indices }: SparseMessage): TensorMessage[] {
+  return [values, indices].filter((tensor) => tensor !== null);
 }
 
 function decode(bytes: Buffer, path: string): ModelMessage {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { readBoundedFile } from "./bounded-file.ts";
 import { ModelFileError } from "./network.ts";
 import {
   decodeSavedModel,
@@ -78,21 +79,12 @@ export async function readSavedModel(directory: string, signature: string): Prom
   };
 }
 
-async function readGraph(directory: string): Promise<Buffer> {
+function readGraph(directory: string): Promise<Buffer> {
   const path = join(directory, "saved_model.pb");
-  try {
-    const { size } = await stat(path);
-    if (size > MOST_BYTES) throw new ModelFileError(`${path}: ${size} bytes, more than a graph can have`);
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof ModelFileError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    throw new ModelFileError(
-      code === "ENOENT" || code === "ENOTDIR"
-        ? `${directory} is no SavedModel: there is no saved_model.pb in it`
-        : `cannot read ${path}: ${code}`,
-    );
-  }
+  return readBoundedFile(path, MOST_BYTES, {
+    tooLong: (size) => `${path}: ${size} bytes, more than a graph can have`,
+    missing: `${directory} is no SavedModel: there is no saved_model.pb in it`,
+  });
 }
 
 /** The graph for serving; TensorFlow 1's Hub modules have one without tags. */

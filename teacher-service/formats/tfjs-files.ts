@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { io } from "@tensorflow/tfjs-core";
 import { z } from "zod";
+import { readBoundedFile } from "./bounded-file.ts";
 import { ModelFileError } from "./network.ts";
 
 const MOST_TOPOLOGY_BYTES = 256 * 2 ** 20;
@@ -113,15 +113,8 @@ function parsed(text: Buffer, file: string): z.output<typeof modelJson> {
   throw new ModelFileError(`${file} is no tfjs model: ${issue!.path.join(".")}: ${issue!.message}`);
 }
 
-async function bounded(file: string, mostBytes: number, path: string): Promise<Buffer> {
-  try {
-    const { size } = await stat(file);
-    if (size > mostBytes)
-      throw new ModelFileError(`${path}: ${file} has ${size} bytes, ${mostBytes} were expected at most`);
-    return await readFile(file);
-  } catch (error) {
-    if (error instanceof ModelFileError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    throw new ModelFileError(code === "ENOENT" ? `there is no file ${file}` : `cannot read ${file}: ${code}`);
-  }
+function bounded(file: string, mostBytes: number, path: string): Promise<Buffer> {
+  return readBoundedFile(file, mostBytes, {
+    tooLong: (size) => `${path}: ${file} has ${size} bytes, ${mostBytes} were expected at most`,
+  });
 }

@@ -118,6 +118,10 @@ describe("an ONNX network answers what its config says", () => {
     );
   });
 
+  test("a constant within a node", async () => {
+    near(await logits(network({ constant: true })), await logits(network()));
+  });
+
   test("weights may lie in a file beside it", async () => {
     writeFileSync(join(folder, "kernel.bin"), kernelBytes(KERNEL));
     const path = network({ external: "kernel.bin" });
@@ -178,6 +182,12 @@ describe("refused, by name", () => {
     [
       "weights elsewhere",
       () => network({ external: "../../etc/passwd" }),
+      {},
+      /kernel lie in "\.\.\/\.\.\/etc\/passwd"/,
+    ],
+    [
+      "a constant elsewhere",
+      () => network({ external: "../../etc/passwd", constant: true }),
       {},
       /kernel lie in "\.\.\/\.\.\/etc\/passwd"/,
     ],

@@ -11,7 +11,7 @@ message Graph {
   repeated Value input = 11; repeated Value output = 12;
 }
 message Node { repeated string input = 1; repeated string output = 2; string op_type = 4; repeated Attribute attribute = 5; }
-message Attribute { string name = 1; int64 i = 3; repeated int64 ints = 8; int32 type = 20; }
+message Attribute { string name = 1; int64 i = 3; Tensor t = 5; repeated int64 ints = 8; int32 type = 20; }
 message Tensor {
   repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9;
   repeated Entry external_data = 13; int32 data_location = 14;
@@ -28,13 +28,14 @@ message Dim { int64 dim_value = 1; string dim_param = 2; }
 const Model = root.lookupType("Model");
 
 const FLOAT = 1;
-const [INT_ATTRIBUTE, INTS_ATTRIBUTE] = [2, 7];
+const [INT_ATTRIBUTE, TENSOR_ATTRIBUTE, INTS_ATTRIBUTE] = [2, 4, 7];
 
 /**
  * A network in ONNX whose answers can be worked out on paper: the mean of each channel over the image, times `kernel`
  * [3,K], plus `bias` [K]. Outputs are `logits` and, by softmax, `probabilities`.
  *
  * @param o.external the kernel lies in a file of that name
+ * @param o.constant the kernel is no weight but a constant within a node
  */
 export function meansNetwork(o: {
   kernel: readonly number[][];
@@ -43,6 +44,7 @@ export function meansNetwork(o: {
   batch?: number;
   layout?: "nchw" | "nhwc";
   external?: string;
+  constant?: boolean;
 }): Uint8Array {
   const { layout = "nchw", side } = o;
   const classes = o.bias.length;
@@ -73,12 +75,21 @@ export function meansNetwork(o: {
     graph: {
       name: "means",
       node: [
+        ...(o.constant
+          ? [
+              {
+                op_type: "Constant",
+                output: ["kernel"],
+                attribute: [{ name: "value", t: kernel, type: TENSOR_ATTRIBUTE }],
+              },
+            ]
+          : []),
         { op_type: "ReduceMean", input: ["images"], output: ["means"], attribute: [axes, keepdims] },
         { op_type: "MatMul", input: ["means", "kernel"], output: ["product"] },
         { op_type: "Add", input: ["product", "bias"], output: ["logits"] },
         { op_type: "Softmax", input: ["logits"], output: ["probabilities"] },
       ],
-      initializer: [kernel, bias],
+      initializer: o.constant ? [bias] : [kernel, bias],
       input: [value("images", [rows, ...image])],
       output: [value("logits", answer), value("probabilities", answer)],
     },
