@@ -30,6 +30,7 @@ test("a later version's further members are passed over", () => {
 test("a model that loads has no version yet; one that is ready has", () => {
   const loading = { ...CARD, state: "loading", version: "", classes: 0, labels: undefined, progress: 0.3 };
   expect(cardSchema.safeParse(loading).success).toBe(true);
+  expect(cardSchema.parse({ ...CARD, state: "unloaded" })).toMatchObject({ version: CARD.version });
   const refused = cardSchema.safeParse({ ...loading, state: "ready" });
   expect(refused.error?.issues.map((issue) => issue.path.join("."))).toEqual(["version", "classes"]);
 });
