@@ -1,4 +1,5 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
+import type { Probe } from "@funmatch/models";
 import type { BatchSize } from "./batch.ts";
 import type { Facts } from "./formats/network.ts";
 import { needsTensorflow } from "./formats/open.ts";
@@ -13,7 +14,7 @@ import {
   writeRecord,
   writeSeconds,
 } from "./probe-record.ts";
-import { admitted, type Probe } from "./stability.ts";
+import { admitted } from "./stability.ts";
 
 /** A model in its thread, ready to compute. */
 export interface Loaded {

@@ -1,13 +1,4 @@
-/** What a batch size computed for a few images, each of them at every position. */
-export interface Probe {
-  readonly images: number;
-  /** Of one pass. */
-  readonly seconds: number;
-  /** [P, K]: the logits of the P probe images. */
-  readonly logits: Float32Array;
-  /** Whether an image's logits were the same bits at every position, in every pass. */
-  readonly steady: boolean;
-}
+import { type Probe, sameBits } from "@funmatch/models";
 
 /**
  * Chooses the batch sizes that give every image the same logits, bit for bit, wherever it stands: the largest
@@ -27,10 +18,4 @@ export function admitted(probes: readonly Probe[]): { probes: Probe[]; bitStable
   const largest = (set: Probe[]) => Math.max(...set.map((probe) => probe.images));
   const best = agreeing.sort((a, b) => b.length - a.length || largest(b) - largest(a))[0];
   return best ? { probes: best, bitStable: true } : { probes: [...probes], bitStable: false };
-}
-
-/** Whether two arrays hold the same bits; NaN equals itself, 0 and -0 differ. */
-export function sameBits(a: Float32Array, b: Float32Array): boolean {
-  const bytes = (x: Float32Array) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
-  return Buffer.compare(bytes(a), bytes(b)) === 0;
 }

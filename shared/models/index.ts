@@ -8,6 +8,7 @@ export {
   type Weights,
 } from "./bit-config.ts";
 export { initBit } from "./bit-init.ts";
+export { type Probe, probe, sameBits } from "./bit-stability.ts";
 export { loadBitWeights } from "./bit-weights.ts";
 export { type Fused, fused } from "./fused.ts";
 export { type Inference, inferenceOf } from "./inference.ts";

@@ -49,7 +49,9 @@ async function busy(url: string, count: number): Promise<{ answer: Promise<Respo
 }
 
 describe("models that are loaded on first use", () => {
-  test("the list loads nothing; a call is told to come back; a trainer that reads the card waits and pins; idle, it goes and comes back as it was", async () => {
+  test("the list loads nothing; a call is told to come back; a trainer that reads the card waits and pins; idle, it goes and comes back as it was", {
+    timeout: 150_000,
+  }, async () => {
     const service = await start({ extra: "load: onUse\nunloadAfterSeconds: 1" });
     const { url } = service;
     const listed = async () => {

@@ -3,12 +3,12 @@ import {
   inferenceOf,
   loadNetwork,
   parameterCount,
+  probe,
   teacherVersion,
   trainedOf,
   valueRange,
   type Weights,
 } from "@funmatch/models";
-import { draws } from "@funmatch/views";
 import type * as tf from "@tensorflow/tfjs-core";
 import { digestOf } from "../../data/layers.ts";
 
@@ -32,7 +32,7 @@ export interface TeacherFacts {
 
 /** What the thread answers. */
 export interface InProcessApi {
-  facts(request: null): TeacherFacts;
+  facts(request: null): Promise<TeacherFacts>;
   /**
    * `count` images uint8 [count, R, R, 3], at most a batch → logits [count, K] and "sha256:<hex>" of the images.
    * With another value range a graph of its own is captured, and kept until the next answer without one.
@@ -74,12 +74,18 @@ export async function start(init: TeacherInit): Promise<InProcessApi> {
   const forward = (images: Uint8Array, range?: [number, number]) =>
     graphOf(range).run({ images }).logits as Float32Array;
 
+  const isBitStable = async (): Promise<boolean> => {
+    const { batch: size, resolution } = init;
+    const pass = { size, resolution, classes: config.classes };
+    return (await probe(pass, ["uint8"], (_, images) => forward(images))).steady;
+  };
+
   return {
-    facts: () => ({
+    facts: async () => ({
       version: versionOf(weights, init),
       classes: config.classes,
       parameters: parameterCount(trainedOf(weights)),
-      bitStable: isBitStable(forward, init.batch, imageBytes),
+      bitStable: await isBitStable(),
       runtime: { ...engine, compute: "float32", architecture: config.kind, place: "in this process" },
     }),
     answer({ images, count, valueRange: range }) {
@@ -100,32 +106,4 @@ function versionOf(weights: Weights, { resolution, valueRange }: TeacherInit): s
     output: { kind: "logits" },
     compute: "float32",
   });
-}
-
-/** Whether an image has the same logits, bit for bit, at every place of the batch, whatever is beside it. */
-function isBitStable(
-  forward: (images: Uint8Array) => Float32Array,
-  batch: number,
-  imageBytes: number,
-): boolean {
-  const stream = draws(0, "probe");
-  const noise = Array.from({ length: 3 }, () =>
-    Uint8Array.from({ length: imageBytes }, () => Math.floor(stream.uniform() * 256)),
-  );
-  const known = new Map<number, Uint8Array>();
-  // Two rounds show each place two images; a batch of fewer than there are needs more to show all.
-  for (let shift = 0; shift < Math.max(2, Math.ceil(noise.length / batch)); shift++) {
-    const images = new Uint8Array(batch * imageBytes);
-    for (let i = 0; i < batch; i++) images.set(noise[(i + shift) % 3]!, i * imageBytes);
-    const logits = forward(images);
-    const classes = logits.length / batch;
-    for (let i = 0; i < batch; i++) {
-      const row = new Uint8Array(logits.slice(i * classes, (i + 1) * classes).buffer);
-      const which = (i + shift) % 3;
-      const before = known.get(which);
-      if (before && Buffer.compare(before, row) !== 0) return false;
-      known.set(which, row);
-    }
-  }
-  return true;
 }
