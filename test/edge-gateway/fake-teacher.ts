@@ -34,7 +34,7 @@ const CLASSES = 3;
 /**
  * A teacher without a network, as strict as the real one: it answers only to a signature that fits the request, and
  * never twice to the same. Its models misbehave as they are called: `liar` answers for other images, `loading` and
- * `busy` refuse, `slow` answers after 2 s, `failed` says so on its card; `prof` is honest.
+ * `busy` refuse, `slow` answers after 2 s, `failed` and `unloaded` say so on their cards; `prof` is honest.
  *
  * `GET /fake/calls` tells what it saw, `POST /fake/version?n=2` gives every model another version.
  */
@@ -136,7 +136,7 @@ function card(id: string, version: string): Card {
     classes: CLASSES,
     input: { resolution: 32, valueRange: [-1, 1], channels: 3, dtypes: ["uint8", "float32"], resizes: true },
     maxBatch: 64,
-    state: id === "failed" ? "failed" : "ready",
+    state: id === "failed" || id === "unloaded" ? id : "ready",
     bitStable: true,
     parameters: 1,
     runtime: { engine: "none" },

@@ -90,6 +90,12 @@ describe("a teacher", () => {
     expect(await problem(answer)).toMatchObject({ status: 502, code: "upstream_unreachable" });
   });
 
+  test("that has to load the model first is waited for", async () => {
+    const answer = await post(key, await encode({ purpose: "eval", ...images(1, 4) }), { model: "unloaded" });
+    expect(answer.headers.get("retry-after")).toBe("1");
+    expect(await problem(answer)).toMatchObject({ status: 503, code: "loading" });
+  });
+
   test("that could not load the model is not waited for", async () => {
     const answer = await post(key, await encode({ purpose: "eval", ...images(1, 4) }), { model: "failed" });
     expect(await problem(answer)).toMatchObject({ status: 500, code: "internal" });
