@@ -1,0 +1,56 @@
+import type { InferHead } from "@funmatch/wire/oip";
+import type { Context, Hono, MiddlewareHandler } from "hono";
+import type { Env } from "../app.ts";
+import { infer, type Protocol, requireModel } from "../inference.ts";
+import { readiness } from "../readiness.ts";
+import type { Service } from "../service.ts";
+import { encodeInferAnswer } from "./answer.ts";
+import { checkVersion, configOf, metadataOf, SERVER } from "./metadata.ts";
+import { announced, receiveInfer } from "./request.ts";
+
+/**
+ * Adds the Open Inference Protocol's routes. Health needs no credentials, as `/healthz` and `/readyz`; all else passes
+ * `authenticated`.
+ */
+export function addOipRoutes(app: Hono<Env>, service: Service, authenticated: MiddlewareHandler<Env>): void {
+  app.get("/v2/health/live", (c) => c.json({ live: true }));
+  app.get("/v2/health/ready", (c) => {
+    const { ready } = readiness(service);
+    return c.json({ ready }, ready ? 200 : 503);
+  });
+
+  app.use("/v2/*", authenticated); // also /v2 itself
+  app.get("/v2", (c) => c.json(SERVER));
+  app.get("/v2/models", (c) => c.json({ models: [...service.models.keys()] }));
+  for (const path of ["/v2/models/:model", "/v2/models/:model/versions/:version"]) {
+    app.get(path, (c) => c.json(metadataOf(readyCard(c, service))));
+    app.get(`${path}/config`, (c) => c.json(configOf(readyCard(c, service), service.limits)));
+    app.get(`${path}/ready`, (c) => {
+      const { id, state, version } = requireModel(service, c.req.param("model") ?? "").card();
+      const ready = state === "ready" && !service.draining;
+      if (ready) checkVersion(id, c.req.param("version"), version);
+      return c.json({ name: id, ready }, ready ? 200 : 503);
+    });
+    app.post(`${path}/infer`, (c) => infer(c, service, protocolFor(c, service)));
+  }
+}
+
+/** @throws WireError `unknown_model`, or `loading`, before which little is known of a model */
+function readyCard(c: Context<Env>, service: Service) {
+  const model = requireModel(service, c.req.param("model") ?? "");
+  const { version } = model.requireReady();
+  const card = model.card();
+  checkVersion(card.id, c.req.param("version"), version);
+  return card;
+}
+
+function protocolFor(c: Context<Env>, service: Service): Protocol<InferHead> {
+  const { id, input } = requireModel(service, c.req.param("model") ?? "").card();
+  return {
+    announced,
+    checkAddressed: (version) => checkVersion(id, c.req.param("version"), version),
+    receive: (incoming, length, accept, signal) =>
+      receiveInfer(incoming, length, accept, signal, input.resolution),
+    encode: encodeInferAnswer,
+  };
+}
