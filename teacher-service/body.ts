@@ -120,30 +120,51 @@ export function endedEarly(length: number): WireError {
   );
 }
 
-/** Calls `take` with each chunk up to the body's end; leaves the stream paused, and open, when it throws. */
+/**
+ * Calls `take` with each chunk up to the body's end; leaves the stream paused, and open, when it throws.
+ *
+ * @param take may answer a promise: the next chunk then waits for it
+ */
 export function everyChunk(
   incoming: IncomingMessage,
-  take: (chunk: Buffer) => void,
+  take: (chunk: Buffer) => void | Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let listening = true;
+  let taking: Promise<void> | undefined;
+  const fail = (error: unknown) => {
+    reject(error);
+    incoming.pause();
+    incoming.off("data", onData);
+  };
   const onData = (chunk: Buffer) => {
     try {
-      take(chunk);
-    } catch (error) {
-      reject(error);
+      taking = take(chunk) ?? undefined;
+      if (!taking) return;
       incoming.pause();
-      incoming.off("data", onData);
+      taking.then(() => {
+        if (listening) incoming.resume();
+      }, fail);
+    } catch (error) {
+      fail(error);
     }
+  };
+  // The end, and that the stream is closed after it, may be told while the last chunk is still taken.
+  const onEnd = () => {
+    incoming.off("close", onClose);
+    if (taking) taking.then(resolve, fail);
+    else resolve();
   };
   const onAbort = () => reject(signal.reason);
   const onClose = () => reject(new ClientGone());
-  incoming.on("data", onData).on("end", resolve).on("error", onClose).on("close", onClose);
+  incoming.on("data", onData).on("end", onEnd).on("error", onClose).on("close", onClose);
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) onAbort();
   return promise.finally(() => {
+    listening = false;
     incoming.pause();
-    incoming.off("data", onData).off("end", resolve).off("close", onClose);
+    incoming.off("data", onData).off("end", onEnd).off("close", onClose);
     // An error may still follow; without a listener it would end the process.
     incoming.off("error", onClose).on("error", () => {});
     signal.removeEventListener("abort", onAbort);

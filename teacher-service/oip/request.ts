@@ -96,6 +96,18 @@ function rawHead(side: number, length: number): InferHead {
   return { purpose: "train", dtype: "uint8", shape: [1, side, side, 3], dataLength, binaryLogits: true };
 }
 
+/** Whose turn it is to read text. */
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Waits for a turn of the event loop that nobody else reads text in. A chunk takes up to a millisecond, and a socket may
+ * bring 32 of them at once, so however many clients send JSON, others are not kept waiting.
+ */
+function turn(): Promise<unknown> {
+  last = last.then(() => setImmediate());
+  return last;
+}
+
 async function receiveNumbers(
   incoming: IncomingMessage,
   length: number,
@@ -106,8 +118,9 @@ async function receiveNumbers(
   let arrived = 0;
   await everyChunk(
     incoming,
-    (chunk) => {
+    async (chunk) => {
       arrived += chunk.length;
+      await turn();
       reader.push(chunk);
     },
     signal,
@@ -136,7 +149,7 @@ async function tensorOf(
     const { BYTES_PER_ELEMENT } = values;
     hash.update(data.subarray(filled * BYTES_PER_ELEMENT, (filled + piece.length) * BYTES_PER_ELEMENT));
     filled += piece.length;
-    await setImmediate();
+    await turn();
   }
   return { data, digest: digestFromHash(hash.digest()) };
 }

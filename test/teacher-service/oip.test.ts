@@ -241,6 +241,15 @@ describe("logits", () => {
     expect(logits).toEqual([...(await logitsOf(await post(service.url, body, { headers: TOKEN })))]);
   });
 
+  test("of JSON that comes in many chunks, from several clients at once", async () => {
+    const many = noise(100 * PIXELS);
+    const [first, ...others] = await Promise.all(
+      [1, 2, 3].map(async () => (await answerOf(await sendNumbers({ pixels: many }))).logits),
+    );
+    expect(first).toEqual((await answerOf(await sendBytes({ pixels: many }))).logits);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
   test("that JSON has no number for are null", async () => {
     const bytes = new Uint8Array(new Float32Array(PIXELS).fill(Number.NaN).buffer);
     const parameters = { binary_data_size: bytes.length };
