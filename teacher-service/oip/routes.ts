@@ -45,12 +45,14 @@ function readyCard(c: Context<Env>, service: Service) {
 }
 
 function protocolFor(c: Context<Env>, service: Service): Protocol<InferHead> {
-  const { id, input } = requireModel(service, c.req.param("model") ?? "").card();
+  const model = c.req.param("model") ?? "";
   return {
     announced,
-    checkAddressed: (version) => checkVersion(id, c.req.param("version"), version),
-    receive: (incoming, length, accept, signal) =>
-      receiveInfer(incoming, length, accept, signal, input.resolution),
+    checkAddressed: (version) => checkVersion(model, c.req.param("version"), version),
+    receive(incoming, length, accept, signal) {
+      const { resolution } = requireModel(service, model).card().input;
+      return receiveInfer(incoming, length, accept, signal, resolution);
+    },
     encode: encodeInferAnswer,
   };
 }

