@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { HEADERS, IDENTITY_HEADER, isRequestId, problemResponse, WireError } from "@funmatch/wire";
 import type { HttpBindings } from "@hono/node-server";
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import type { Caller } from "./auth.ts";
 import { ClientGone } from "./body.ts";
 import { requireModel } from "./inference.ts";
 import { logits } from "./logits.ts";
+import { errorResponse, isOip } from "./oip/problem.ts";
+import { addOipRoutes } from "./oip/routes.ts";
 import { readinessOf } from "./readiness.ts";
 import type { Service } from "./service.ts";
 
@@ -19,7 +21,7 @@ export type Env = {
   };
 };
 
-/** The routes of design.md's HTTP API. */
+/** The routes of design.md's HTTP API, and of the Open Inference Protocol beside it. */
 export function createApp(service: Service): Hono<Env> {
   const app = new Hono<Env>();
 
@@ -41,7 +43,7 @@ export function createApp(service: Service): Hono<Env> {
     c.body(await service.metrics.text(), 200, { "content-type": service.metrics.contentType }),
   );
 
-  app.use("/v1/*", async (c, next) => {
+  const authenticated: MiddlewareHandler<Env> = async (c, next) => {
     const caller = await service.authenticate({
       method: c.req.method,
       // As it came, because that is what was signed.
@@ -52,8 +54,9 @@ export function createApp(service: Service): Hono<Env> {
     });
     c.set("caller", caller);
     await next();
-  });
+  };
 
+  app.use("/v1/*", authenticated);
   app.get("/v1/limits", (c) => c.json(service.limits));
   app.get("/v1/models", (c) => c.json({ models: [...service.models.values()].map((model) => model.card()) }));
   app.get("/v1/models/:model", (c) => {
@@ -63,11 +66,13 @@ export function createApp(service: Service): Hono<Env> {
     return c.json(model.card());
   });
   app.post("/v1/models/:model/logits", (c) => logits(c, service));
+  addOipRoutes(app, service, authenticated);
 
   app.notFound((c) => {
     throw new WireError("not_found", `there is no ${c.req.method} ${c.req.path}`);
   });
   app.onError((error, c) => {
+    const refusal = isOip(c.req.path) ? errorResponse : problemResponse;
     if (error instanceof WireError) {
       service.metrics.refused(error.code);
       const unauthenticated = error.code === "unauthenticated";
@@ -76,11 +81,11 @@ export function createApp(service: Service): Hono<Env> {
           { requestId: c.var.requestId, path: c.req.path, detail: error.detail },
           "unauthenticated",
         );
-      return problemResponse(error, unauthenticated ? { "www-authenticate": "Bearer" } : {});
+      return refusal(error, unauthenticated ? { "www-authenticate": "Bearer" } : {});
     }
     if (!(error instanceof ClientGone))
       service.log.error({ requestId: c.var.requestId, err: error }, "internal error");
-    return problemResponse(new WireError("internal", "the service failed; its log says why"));
+    return refusal(new WireError("internal", "the service failed; its log says why"));
   });
   return app;
 }

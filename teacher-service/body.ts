@@ -1,13 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import {
-  digestFromHash,
-  HEAD_BYTES,
-  MSGPACK_TYPE,
-  type RequestHead,
-  readRequestHead,
-  WireError,
-} from "@funmatch/wire";
+import { digestFromHash, WireError } from "@funmatch/wire";
 
 /** Nobody waits for an answer any more. */
 export class ClientGone extends Error {
@@ -23,11 +16,24 @@ export interface Received<H> {
   readonly digest: string;
 }
 
+/** Where the image bytes lie in a body: they end it. */
+export interface Placed {
+  readonly dataOffset: number;
+  readonly dataLength: number;
+}
+
+/** How a body begins. */
+export interface Beginning<H extends Placed> {
+  /** Bytes that must be there for the head to be read; no more than the body has. */
+  readonly bytes: number;
+  /** Reads the head from exactly these bytes. */
+  read(start: Uint8Array): H;
+}
+
 /**
- * Reads what a request's headers say of its body, before any of it is read.
+ * Reads how long a request says its body is, before any of it is read.
  *
- * @returns the announced length
- * @throws WireError `unsupported_media_type`, `length_required`, `malformed` or `too_large`
+ * @throws WireError `unsupported_media_type` for a compressed one, `length_required`, `malformed` or `too_large`
  */
 export function announcedLength(incoming: IncomingMessage, maxBodyBytes: number): number {
   const headers = incoming.headers;
@@ -36,12 +42,6 @@ export function announcedLength(incoming: IncomingMessage, maxBodyBytes: number)
     throw new WireError(
       "unsupported_media_type",
       `content-encoding "${encoding}" is not taken: send the bytes as they are`,
-    );
-  const type = headers["content-type"];
-  if (type?.split(";")[0]?.trim().toLowerCase() !== MSGPACK_TYPE)
-    throw new WireError(
-      "unsupported_media_type",
-      `content-type is ${type ? `"${type}"` : "missing"}: expected ${MSGPACK_TYPE}`,
     );
   const text = headers["content-length"];
   if (text === undefined || headers["transfer-encoding"] !== undefined)
@@ -59,24 +59,30 @@ export function announcedLength(incoming: IncomingMessage, maxBodyBytes: number)
   return length;
 }
 
+/** The media type of a request's body in lower case, its parameters left out. */
+export function mediaType(incoming: IncomingMessage): string | undefined {
+  return incoming.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
+}
+
 /**
- * Receives a logits request: head, then images straight from the socket into one shared buffer, hashed as they
+ * Receives a request to compute: head, then images straight from the socket into one shared buffer, hashed as they
  * arrive, so that neither a second copy nor a second pass over the bytes is needed.
  *
  * @param accept sees the head before the images are given memory; what it throws refuses the request
  * @param signal ends the wait for a slow client; its reason is thrown
  * @throws WireError `malformed` when the body is not a request; ClientGone when its connection ends within it
  */
-export async function receive(
+export async function receive<H extends Placed>(
   incoming: IncomingMessage,
   length: number,
-  accept: (head: RequestHead) => void,
+  beginning: Beginning<H>,
+  accept: (head: H) => void,
   signal: AbortSignal,
-): Promise<Received<RequestHead>> {
-  const headLength = Math.min(HEAD_BYTES, length);
+): Promise<Received<H>> {
   const hash = createHash("sha256");
-  let start: Buffer = Buffer.alloc(0);
-  let head: RequestHead | undefined;
+  const start = new Uint8Array(beginning.bytes);
+  let started = 0;
+  let head: H | undefined;
   let data = new Uint8Array(new SharedArrayBuffer(0));
   let filled = 0;
 
@@ -85,52 +91,80 @@ export async function receive(
     hash.update(bytes);
     filled += bytes.length;
   }
-  function take(chunk: Buffer): void {
+  function take(chunk: Uint8Array): void {
     if (head) {
       keep(chunk);
       return;
     }
-    start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
-    if (start.length < headLength) return;
-    head = readRequestHead(start.subarray(0, headLength), length);
+    const first = chunk.subarray(0, start.length - started);
+    start.set(first, started);
+    started += first.length;
+    if (started < start.length) return;
+    head = beginning.read(start);
     accept(head);
     data = new Uint8Array(new SharedArrayBuffer(head.dataLength));
     keep(start.subarray(head.dataOffset));
+    keep(chunk.subarray(first.length));
   }
 
   await everyChunk(incoming, take, signal);
-  if (!head || filled !== head.dataLength)
-    throw new WireError(
-      "malformed",
-      `the body ended before the ${length} bytes that content-length announced`,
-    );
+  if (!head || filled !== head.dataLength) throw endedEarly(length);
   return { head, data, digest: digestFromHash(hash.digest()) };
 }
 
-/** Calls `take` with each chunk up to the body's end; leaves the stream paused, and open, when it throws. */
-function everyChunk(
+/** A body that is shorter than announced. */
+export function endedEarly(length: number): WireError {
+  return new WireError(
+    "malformed",
+    `the body ended before the ${length} bytes that content-length announced`,
+  );
+}
+
+/**
+ * Calls `take` with each chunk up to the body's end; leaves the stream paused, and open, when it throws.
+ *
+ * @param take may answer a promise: the next chunk then waits for it
+ */
+export function everyChunk(
   incoming: IncomingMessage,
-  take: (chunk: Buffer) => void,
+  take: (chunk: Buffer) => void | Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let listening = true;
+  let taking: Promise<void> | undefined;
+  const fail = (error: unknown) => {
+    reject(error);
+    incoming.pause();
+    incoming.off("data", onData);
+  };
   const onData = (chunk: Buffer) => {
     try {
-      take(chunk);
-    } catch (error) {
-      reject(error);
+      taking = take(chunk) ?? undefined;
+      if (!taking) return;
       incoming.pause();
-      incoming.off("data", onData);
+      taking.then(() => {
+        if (listening) incoming.resume();
+      }, fail);
+    } catch (error) {
+      fail(error);
     }
+  };
+  // The end, and that the stream is closed after it, may be told while the last chunk is still taken.
+  const onEnd = () => {
+    incoming.off("close", onClose);
+    if (taking) taking.then(resolve, fail);
+    else resolve();
   };
   const onAbort = () => reject(signal.reason);
   const onClose = () => reject(new ClientGone());
-  incoming.on("data", onData).on("end", resolve).on("error", onClose).on("close", onClose);
+  incoming.on("data", onData).on("end", onEnd).on("error", onClose).on("close", onClose);
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) onAbort();
   return promise.finally(() => {
+    listening = false;
     incoming.pause();
-    incoming.off("data", onData).off("end", resolve).off("close", onClose);
+    incoming.off("data", onData).off("end", onEnd).off("close", onClose);
     // An error may still follow; without a listener it would end the process.
     incoming.off("error", onClose).on("error", () => {});
     signal.removeEventListener("abort", onAbort);

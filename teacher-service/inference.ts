@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { HEADERS, type ImageDtype, type Purpose, WireError } from "@funmatch/wire";
+import { HEADERS, type ImageDtype, isRequestId, type Purpose, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import type { Env } from "./app.ts";
 import { checkSigned } from "./auth.ts";
@@ -16,6 +16,17 @@ export interface Asked {
   readonly dtype: ImageDtype;
   /** [N,H,W,C] */
   readonly shape: readonly [number, number, number, number];
+  /** What the client calls the request, where a header does not tell. */
+  readonly id?: string;
+  /** How long the client will wait, counted from its arrival. */
+  readonly timeoutMs?: number;
+}
+
+/** What a request's headers say of its body. */
+export interface Announced {
+  readonly length: number;
+  /** Bytes that may be held at once while it is read and computed. */
+  readonly holds: number;
 }
 
 /** What there is to tell about a request that was computed. */
@@ -38,12 +49,17 @@ export interface Encoded {
 /** How one protocol writes requests and answers; what lies between is the same for all: {@link infer}. */
 export interface Protocol<H extends Asked> {
   /**
-   * Reads what a request's headers say of its body, before any of it is read.
+   * Reads a request's headers, before any of its body is read.
    *
-   * @returns the announced length
    * @throws WireError for a body that will not be read
    */
-  announcedLength(incoming: IncomingMessage, maxBodyBytes: number): number;
+  announced(incoming: IncomingMessage, maxBodyBytes: number): Announced;
+  /**
+   * Holds the version that a request's address names against the one that is served.
+   *
+   * @throws WireError when it is another
+   */
+  checkAddressed?(version: string): void;
   /** Reads the body; see `receive` in body.ts for what is due to `accept` and `signal`. */
   receive(
     incoming: IncomingMessage,
@@ -113,7 +129,7 @@ async function answered<H extends Asked>(
   const { incoming, outgoing } = c.env;
   const model = requireModel(service, c.req.param("model") ?? "");
   trace.model = model.card().id;
-  const length = protocol.announcedLength(incoming, service.limits.maxBodyBytes);
+  const { length, holds } = protocol.announced(incoming, service.limits.maxBodyBytes);
   const deadline = openDeadline(c, service.limits.timeoutMs);
   let release = () => {};
   const letGo = model.hold();
@@ -121,7 +137,8 @@ async function answered<H extends Asked>(
     if (service.draining) throw draining();
     const { version, classes, ask } = model.requireReady();
     checkPin(c.req.header(HEADERS.version), version);
-    release = service.room.reserve(length, model.backlogSeconds);
+    protocol.checkAddressed?.(version);
+    release = service.room.reserve(holds, model.backlogSeconds);
     if (incoming.headers.expect !== undefined) outgoing.writeContinue();
 
     const received = await protocol.receive(incoming, length, accept, deadline.signal);
@@ -166,6 +183,9 @@ async function answered<H extends Asked>(
     trace.purpose = head.purpose;
     trace.images = head.shape[0];
     checkSigned(c.var.caller, head);
+    if (head.id !== undefined && isRequestId(head.id) && c.req.header(HEADERS.requestId) === undefined)
+      c.set("requestId", head.id);
+    if (head.timeoutMs !== undefined) deadline.shorten(head.timeoutMs);
     model.inputFor(head);
     const { maxImages } = service.limits;
     if (head.shape[0] > maxImages)
@@ -201,19 +221,35 @@ function checkPin(pin: string | undefined, version: string): void {
     });
 }
 
+interface Deadline {
+  readonly signal: AbortSignal;
+  /** Allows so many milliseconds from the request's arrival on, unless it has fewer already. */
+  shorten(ms: number): void;
+  clear(): void;
+}
+
 /** Aborts when the client goes away, and with `deadline_exceeded` when its time is up, counted from its arrival. */
-function openDeadline(c: Context<Env>, limitMs: number): { signal: AbortSignal; clear(): void } {
+function openDeadline(c: Context<Env>, limitMs: number): Deadline {
   const asked = c.req.header(HEADERS.timeout);
   if (asked !== undefined && !/^[1-9]\d{0,9}$/.test(asked))
     throw new WireError("malformed", `${HEADERS.timeout}: "${asked}" is not a whole number of milliseconds`);
-  const ms = Math.min(limitMs, asked === undefined ? limitMs : Number(asked));
   const deadline = new AbortController();
-  const timer = setTimeout(
-    () => deadline.abort(new WireError("deadline_exceeded", `not answered within ${ms} ms`)),
-    ms - (performance.now() - c.var.arrived),
-  );
+  let allowed = limitMs;
+  let timer: NodeJS.Timeout | undefined;
+  const allow = (ms: number) => {
+    allowed = ms;
+    clearTimeout(timer);
+    timer = setTimeout(
+      () => deadline.abort(new WireError("deadline_exceeded", `not answered within ${ms} ms`)),
+      ms - (performance.now() - c.var.arrived),
+    );
+  };
+  allow(Math.min(limitMs, asked === undefined ? limitMs : Number(asked)));
   return {
     signal: AbortSignal.any([c.req.raw.signal, deadline.signal]),
+    shorten(ms) {
+      if (ms < allowed) allow(ms);
+    },
     clear: () => clearTimeout(timer),
   };
 }

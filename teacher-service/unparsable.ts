@@ -10,7 +10,9 @@ export function answerUnparsable(error: NodeJS.ErrnoException, socket: Socket): 
     socket.destroy();
     return;
   }
-  const problem = toProblem(new WireError("malformed", detailOf(error.code)));
+  const detail = detailOf(error.code);
+  // Which protocol was meant is not known: `error` is where the Open Inference Protocol tells what is wrong.
+  const problem = toProblem(new WireError("malformed", detail, { extra: { error: detail } }));
   const body = JSON.stringify(problem);
   socket.end(
     `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\n` +

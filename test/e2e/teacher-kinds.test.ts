@@ -1,11 +1,18 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { recordsOf } from "../../student-trainer/learn/ledger.ts";
 import { writePicture } from "../data/pictures.ts";
 import { pythonServer } from "./python.ts";
-import { startFunmatch, temporaryFolder, writeRunConfig, writeTeacherWeights } from "./services.ts";
+import {
+  startFunmatch,
+  startSmallTeacher,
+  TOKEN,
+  temporaryFolder,
+  writeRunConfig,
+  writeTeacherWeights,
+} from "./services.ts";
 
 const STEPS = 4;
 const LONGER = { length: { steps: 8 }, checkpoint: { everySteps: 2, keep: 9 } };
@@ -101,6 +108,20 @@ test("an OIP server teaches, unverified: summary, ledger, report and audit say s
   expect(audit).toMatch(
     /one teacher +passed .*oip:mean:1.*that is a name, which does not prove the same weights/,
   );
+}, 90_000);
+
+test("our own service teaches the same student by either of its protocols", async () => {
+  const service = await startSmallTeacher({ folder, resolution: 24, classes: 5 });
+  onTestFinished(async () => void (await service.close()));
+  for (const [run, url] of Object.entries({ own: service.url, v2: `oip+${service.url}` })) {
+    const path = run === "own" ? "/v1/models/prof" : "/v2/models/prof/versions/1";
+    await funmatch("train", runConfig(run, { teachers: [{ url: url + path, key: TOKEN, resolution: 24 }] }));
+  }
+  const [own, v2] = [summaryOf("own"), summaryOf("v2")];
+  expect(own).toMatchObject({ steps: STEPS, verifiedSteps: STEPS });
+  expect(v2).toMatchObject({ steps: STEPS, verifiedSteps: 0 });
+  expect(v2.teacher.version).toBe(`oip:prof:1,${own.teacher.version}`);
+  expect(v2.student.parametersSha256).toBe(own.student.parametersSha256);
 }, 90_000);
 
 test("a file and an OIP server together: one is verified, the step is not", async () => {

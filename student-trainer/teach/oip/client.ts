@@ -1,4 +1,5 @@
 import type { Card, Limits } from "@funmatch/wire";
+import { modelConfigSchema, modelMetadataSchema, serverMetadataSchema } from "@funmatch/wire/oip";
 import type { Answer, Call, SentViews, Teacher, TeacherOptions } from "../client.ts";
 import { openConnection } from "../connection.ts";
 import { TeacherError } from "../errors.ts";
@@ -8,14 +9,11 @@ import { oipAddress } from "./address.ts";
 import { decodeInfer, encodeInfer } from "./messages.ts";
 import {
   type InputPlan,
-  modelSchema,
   type OipHints,
   type OutputPlan,
   oipVersion,
   planInput,
   planOutput,
-  serverSchema,
-  tritonConfigSchema,
 } from "./metadata.ts";
 import { inputValues, logitsOf } from "./tensors.ts";
 
@@ -41,13 +39,13 @@ export async function openOipTeacher(
   const { url, origin, root, path } = oipAddress(o.url);
   const connection = openConnection({ ...o, url, origin });
   try {
-    const server = read(url, "server metadata", serverSchema, await connection.get(root));
-    const model = read(url, "model metadata", modelSchema, await connection.get(path));
+    const server = read(url, "server metadata", serverMetadataSchema, await connection.get(root));
+    const model = read(url, "model metadata", modelMetadataSchema, await connection.get(path));
     const extensions = server.extensions ?? [];
     const input = planInput(url, model.inputs ?? [], o.hints);
     const output = planOutput(url, model.outputs ?? [], o.hints);
     const triton = extensions.includes("model_configuration")
-      ? read(url, "model configuration", tritonConfigSchema, await connection.get(`${path}/config`))
+      ? read(url, "model configuration", modelConfigSchema, await connection.get(`${path}/config`))
       : undefined;
     const version = pinned(url, oipVersion(model), o.pinnedVersion);
     const binary = o.hints.binary ?? extensions.includes("binary_tensor_data");

@@ -1,9 +1,6 @@
-import { z } from "zod";
+import { INFERENCE_HEADER, inferAnswerSchema } from "@funmatch/wire/oip";
 import { TeacherError } from "../errors.ts";
 import type { Reply } from "../exchange.ts";
-
-/** Header that tells where the JSON ends and the tensors' bytes begin. */
-const JSON_LENGTH = "inference-header-content-length";
 
 /** An inference request. */
 export interface InferRequest {
@@ -32,24 +29,10 @@ export function encodeInfer({ id, input, output, binary }: InferRequest): {
   const json = Buffer.from(JSON.stringify(head));
   if (!binary) return { headers: { "content-type": "application/json" }, body: [json] };
   return {
-    headers: { "content-type": "application/octet-stream", [JSON_LENGTH]: String(json.length) },
+    headers: { "content-type": "application/octet-stream", [INFERENCE_HEADER]: String(json.length) },
     body: [json, bytes],
   };
 }
-
-const answerSchema = z.object({
-  model_name: z.string().nullish(),
-  model_version: z.string().nullish(),
-  outputs: z.array(
-    z.object({
-      name: z.string(),
-      datatype: z.string(),
-      shape: z.array(z.number().int()),
-      parameters: z.object({ binary_data_size: z.number().int().min(0).optional() }).nullish(),
-      data: z.array(z.unknown()).nullish(),
-    }),
-  ),
-});
 
 /** What came back for the wanted output. */
 export interface InferAnswer {
@@ -66,11 +49,11 @@ export interface InferAnswer {
 export function decodeInfer(who: string, { headers, bytes }: Reply, output: string): InferAnswer {
   const malformed = (why: string) =>
     new TeacherError("malformed", `${who}: the answer cannot be read: ${why}`);
-  const told = headers.get(JSON_LENGTH);
+  const told = headers.get(INFERENCE_HEADER);
   const end = told === null ? bytes.length : Number(told);
   if (!Number.isInteger(end) || end < 0 || end > bytes.length)
-    throw malformed(`${JSON_LENGTH} is ${told}, the answer has ${bytes.length} bytes`);
-  const parsed = answerSchema.safeParse(parse(bytes.subarray(0, end), malformed));
+    throw malformed(`${INFERENCE_HEADER} is ${told}, the answer has ${bytes.length} bytes`);
+  const parsed = inferAnswerSchema.safeParse(parse(bytes.subarray(0, end), malformed));
   if (!parsed.success) throw malformed(parsed.error.issues[0]?.message ?? "no inference answer");
   const { outputs, model_version: version } = parsed.data;
   let at = end;

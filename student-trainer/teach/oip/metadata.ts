@@ -1,30 +1,9 @@
-import { z } from "zod";
+import type { ModelMetadata, TensorMetadata as Tensor } from "@funmatch/wire/oip";
 import type { TeacherSpec } from "../../teachers.ts";
 import { TeacherError } from "../errors.ts";
 
 /** What a config says beside the metadata. */
 export type OipHints = NonNullable<Extract<TeacherSpec, { url: string }>["oip"]>;
-
-const tensor = z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.coerce.number().int()) });
-
-/** `GET /v2/models/NAME`. */
-export const modelSchema = z.object({
-  name: z.string(),
-  versions: z.array(z.string()).nullish(),
-  platform: z.string().nullish(),
-  inputs: z.array(tensor).nullish(),
-  outputs: z.array(tensor).nullish(),
-});
-
-/** `GET /v2`. */
-export const serverSchema = z.object({
-  name: z.string().nullish(),
-  version: z.string().nullish(),
-  extensions: z.array(z.string()).nullish(),
-});
-
-/** The part of Triton's `GET /v2/models/NAME/config` that is read. */
-export const tritonConfigSchema = z.object({ max_batch_size: z.number().int().nullish() });
 
 /** How images become a model's input tensor. */
 export interface InputPlan {
@@ -42,8 +21,6 @@ export interface OutputPlan {
   name: string;
   classes: number;
 }
-
-type Tensor = z.output<typeof tensor>;
 
 /**
  * Finds the input for images among a model's tensors.
@@ -109,9 +86,6 @@ function layoutOf(shape: number[]): InputPlan["layout"] | undefined {
  *
  * @example oipVersion({ name: "resnet", versions: ["1"] }) // "oip:resnet:1"
  */
-export function oipVersion({
-  name,
-  versions,
-}: Pick<z.output<typeof modelSchema>, "name" | "versions">): string {
+export function oipVersion({ name, versions }: Pick<ModelMetadata, "name" | "versions">): string {
   return `oip:${name}:${versions?.length ? [...versions].sort().join(",") : "unversioned"}`;
 }
