@@ -3,6 +3,7 @@ import type { Card } from "@funmatch/wire";
 import { openSecrets, type TeacherConfig } from "./config.ts";
 import { openLog } from "./log.ts";
 import { type Model, openModel } from "./model.ts";
+import { passOptions } from "./pass-options.ts";
 import { useThreads } from "./serve.ts";
 
 /**
@@ -31,7 +32,7 @@ async function loadAll(config: TeacherConfig): Promise<Model[]> {
   const models: Model[] = [];
   // One at a time: the figures of one would suffer from the loading of another.
   for (const [id, model] of Object.entries(config.models)) {
-    const opened = openModel(id, model, { batchSizes: config.batchSizes, threads, log });
+    const opened = openModel(id, model, { ...passOptions(config, model), threads, log });
     await opened.loaded.catch((error: unknown) => {
       throw new UserError(`model ${id}: ${error instanceof Error ? error.message : String(error)}`);
     });

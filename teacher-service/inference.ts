@@ -6,6 +6,7 @@ import { checkSigned } from "./auth.ts";
 import type { Answer } from "./batch.ts";
 import { ClientGone, type Received } from "./body.ts";
 import type { Model } from "./model.ts";
+import type { Reservation } from "./room.ts";
 import type { Service } from "./service.ts";
 
 /** What a request asks for, in whatever protocol it is written. */
@@ -115,11 +116,11 @@ async function answered<H extends Asked>(
   trace.model = model.card().id;
   const length = protocol.announcedLength(incoming, service.limits.maxBodyBytes);
   const deadline = openDeadline(c, service.limits.timeoutMs);
-  let release = () => {};
+  let held: Reservation | undefined;
   try {
     const { version, classes, ask } = model.requireReady();
     checkPin(c.req.header(HEADERS.version), version);
-    release = service.room.reserve(length, model.backlogSeconds);
+    held = service.room.reserve(c.var.caller.team, length, waitSeconds);
     if (incoming.headers.expect !== undefined) outgoing.writeContinue();
 
     const received = await protocol.receive(incoming, length, accept, deadline.signal);
@@ -128,7 +129,9 @@ async function answered<H extends Asked>(
       throw new WireError("digest_mismatch", `the images have ${digest}, the request says ${head.digest}`);
 
     const images = { dtype: head.dtype, shape: head.shape, data };
-    const answer = await ask(images, model.inputFor(head), head.purpose, deadline.signal);
+    const { team } = c.var.caller;
+    const turn = { team, purpose: head.purpose, deadline: deadline.at };
+    const answer = await ask(images, turn, deadline.signal);
     trace.answer = answer;
     warnNonFinite(service, c.var.requestId, trace.model, answer.logits);
     service.metrics.answered({
@@ -155,20 +158,26 @@ async function answered<H extends Asked>(
       },
     });
   } finally {
-    release();
+    held?.release();
     deadline.clear();
+  }
+
+  /** Models share the machine: the one with the most to do says when there is room again. */
+  function waitSeconds(part: number, team?: string): number {
+    return Math.max(...[...service.models.values()].map((each) => each.backlogSeconds(part, team)));
   }
 
   function accept(head: H): void {
     trace.purpose = head.purpose;
     trace.images = head.shape[0];
     checkSigned(c.var.caller, head);
-    model.inputFor(head);
+    model.requireShape(head.shape);
     const { maxImages } = service.limits;
     if (head.shape[0] > maxImages)
       throw new WireError("too_large", `${head.shape[0]} images, the limit maxImages is ${maxImages}`, {
         extra: { limit: "maxImages" },
       });
+    held?.addImages(head.shape[0]);
   }
 }
 
@@ -190,18 +199,27 @@ function checkPin(pin: string | undefined, version: string): void {
     });
 }
 
+interface Deadline {
+  /** `performance.now()` */
+  readonly at: number;
+  readonly signal: AbortSignal;
+  clear(): void;
+}
+
 /** Aborts when the client goes away, and with `deadline_exceeded` when its time is up, counted from its arrival. */
-function openDeadline(c: Context<Env>, limitMs: number): { signal: AbortSignal; clear(): void } {
+function openDeadline(c: Context<Env>, limitMs: number): Deadline {
   const asked = c.req.header(HEADERS.timeout);
   if (asked !== undefined && !/^[1-9]\d{0,9}$/.test(asked))
     throw new WireError("malformed", `${HEADERS.timeout}: "${asked}" is not a whole number of milliseconds`);
   const ms = Math.min(limitMs, asked === undefined ? limitMs : Number(asked));
+  const at = c.var.arrived + ms;
   const deadline = new AbortController();
   const timer = setTimeout(
     () => deadline.abort(new WireError("deadline_exceeded", `not answered within ${ms} ms`)),
-    ms - (performance.now() - c.var.arrived),
+    at - performance.now(),
   );
   return {
+    at,
     signal: AbortSignal.any([c.req.raw.signal, deadline.signal]),
     clear: () => clearTimeout(timer),
   };

@@ -38,7 +38,7 @@ export async function start({ model, threads }: ModelInit): Promise<ModelApi> {
       return probe(size, classes, probes, async (input, data) => {
         const shape = [size, resolution, resolution, CHANNELS] as const;
         const images = { dtype: input, shape, data };
-        return network.compute({ size, input, slices: [{ images, from: 0, count: size }] });
+        return network.compute({ size, slices: [{ images, from: 0, count: size }] });
       });
     },
     async compute(pass) {

@@ -1,12 +1,14 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
-import { type Card, type ImageDtype, WireError } from "@funmatch/wire";
+import { type Card, WireError } from "@funmatch/wire";
 import type { Logger } from "pino";
-import { type Batcher, type BatchSize, type Images, openBatcher, type Pass } from "./batch.ts";
+import { type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
+import type { BatchSize } from "./batch-size.ts";
 import type { Facts } from "./formats/network.ts";
 import { needsTensorflow } from "./formats/open.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { ModelApi, ModelInit } from "./model-worker.ts";
+import type { PassOptions } from "./pass-options.ts";
 import { pictureOf } from "./picture.ts";
 import { admitted } from "./stability.ts";
 
@@ -18,12 +20,11 @@ export interface Model {
   /** @throws WireError `loading`, with progress and a guess at the time left, or `internal` when loading failed */
   requireReady(): ReadyModel;
   /**
-   * The input type under which such images are computed.
-   *
    * @throws WireError `shape_mismatch` naming the shape that would be right
    */
-  inputFor(images: Pick<Images, "dtype" | "shape">): ImageDtype;
-  backlogSeconds(): number;
+  requireShape(shape: Images["shape"]): void;
+  /** See {@link Batcher.backlogSeconds}; a guess while the model is loading. */
+  readonly backlogSeconds: Batcher["backlogSeconds"];
   waitingRequests(): number;
   /** By batch size, as measured while loading; empty until the model is ready. */
   imagesPerSecond(): Record<number, number>;
@@ -35,7 +36,7 @@ export interface Model {
 export interface ReadyModel {
   readonly version: string;
   readonly classes: number;
-  /** Logits of images that {@link Model.inputFor} took; see {@link Batcher.ask}. */
+  /** Logits of images that {@link Model.requireShape} took; see {@link Batcher.ask}. */
   readonly ask: Batcher["ask"];
 }
 
@@ -52,7 +53,7 @@ type State =
 export function openModel(
   id: string,
   config: ModelConfig,
-  o: { batchSizes: readonly number[]; threads: number; log: Logger; metrics?: Metrics },
+  o: PassOptions & { threads: number; log: Logger; metrics?: Metrics },
 ): Model {
   let state: State = { at: "loading", progress: 0, since: performance.now() };
   const { resolution, resizes } = pictureOf(config);
@@ -95,6 +96,9 @@ export function openModel(
     const sizes = usable.map(({ images, seconds }) => ({ images, seconds }));
     const batcher = openBatcher({
       sizes,
+      ...o.batching,
+      weightOf: o.weightOf,
+      onDrop: (dropped) => o.metrics?.dropped({ model: id, ...dropped }),
       classes: facts.classes,
       compute: (pass) => compute(worker, pass, facts.classes),
     });
@@ -156,16 +160,14 @@ export function openModel(
       const { facts, batcher } = ready();
       return { version: facts.version, classes: facts.classes, ask: batcher.ask };
     },
-    inputFor({ dtype, shape: [, height, width, channels] }) {
+    requireShape([, height, width, channels]) {
       const wanted = `[N,${resolution},${resolution},${CHANNELS}]`;
       const got = `images of [${height},${width},${channels}]`;
       if (channels !== CHANNELS) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted}`);
-      if (height === resolution && width === resolution) return dtype;
-      if (!resizes)
+      if (!resizes && (height !== resolution || width !== resolution))
         throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
-      return "float32";
     },
-    backlogSeconds: () => (state.at === "ready" ? state.batcher.backlogSeconds() : 1),
+    backlogSeconds: (part, team) => (state.at === "ready" ? state.batcher.backlogSeconds(part, team) : 1),
     waitingRequests: () => (state.at === "ready" ? state.batcher.waitingRequests : 0),
     imagesPerSecond: () =>
       Object.fromEntries(

@@ -8,12 +8,15 @@ import { createApp } from "./app.ts";
 import { openAuth } from "./auth.ts";
 import { openSecrets, type TeacherConfig } from "./config.ts";
 import { drainable } from "./drain.ts";
+import { openKeyFile } from "./key-file.ts";
 import { flushed, openLog } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import { type Model, openModel } from "./model.ts";
+import { passOptions } from "./pass-options.ts";
 import { hasUnreadBody, refuse } from "./refusal.ts";
 import { openRoom } from "./room.ts";
 import type { Service } from "./service.ts";
+import { teamRules } from "./team-rules.ts";
 import { answerUnparsable } from "./unparsable.ts";
 
 /**
@@ -21,22 +24,23 @@ import { answerUnparsable } from "./unparsable.ts";
  * and at the end finishes what is in flight.
  *
  * @returns the exit status: 0, or 1 when the drain's time was up before everything was answered
- * @throws UserError for a port that cannot be had, or when no model could be loaded
+ * @throws UserError for a port or keys that cannot be had, or when no model could be loaded
  */
 export async function serve(written: TeacherConfig): Promise<number> {
   const config = openSecrets(written);
   const log = openLog(config.logLevel);
-  const room = openRoom(config.limits.queueBytes);
+  const room = openRoom({ limitBytes: config.limits.queueBytes, rules: teamRules(config.teams) });
   const models = new Map<string, Model>();
   const metrics = openMetrics({
     bytes: () => room.heldBytes,
     waiting: () => Object.fromEntries([...models].map(([id, model]) => [id, model.waitingRequests()])),
   });
   const { maxImages, maxBodyBytes, timeoutMs } = config.limits;
+  const keys = config.keys === undefined ? undefined : await openKeyFile(config.keys, log);
   const service: Service = {
     models,
     limits: { maxImages, maxBodyBytes, timeoutMs },
-    authenticate: openAuth(config),
+    authenticate: openAuth({ ...config, keys }),
     room,
     metrics,
     log,
@@ -46,6 +50,7 @@ export async function serve(written: TeacherConfig): Promise<number> {
   try {
     return await run(service, models, config);
   } finally {
+    keys?.close();
     await flushed(log);
   }
 }
@@ -62,7 +67,7 @@ async function run(service: Service, models: Map<string, Model>, config: Teacher
 
   const threads = useThreads(config);
   for (const [id, model] of Object.entries(config.models))
-    models.set(id, openModel(id, model, { batchSizes: config.batchSizes, threads, log, metrics }));
+    models.set(id, openModel(id, model, { ...passOptions(config, model), threads, log, metrics }));
   await Promise.race([stop, someModel(models)]);
   const signal = await stop;
 
