@@ -75,7 +75,7 @@ interface Job extends Turn {
 }
 
 /** How long a team counts as one that asks after it has asked. */
-const SHARED_MS = 30_000;
+export const SHARED_MS = 10_000;
 
 /**
  * Merges waiting requests into forward passes, one pass at a time: while it is computed, the next one gathers.
