@@ -47,10 +47,10 @@ export interface Batcher {
    */
   ask(images: Images, turn: Turn, signal: AbortSignal): Promise<Answer>;
   /**
-   * Time until a part (0 to 1) of what a team has waiting is done, beside the others and by the throughput measured
-   * so far; of what everybody has waiting if no team is named.
+   * Time until a part (0 to 1) of what a team has waiting is answered, beside the others and by the throughput measured
+   * so far.
    */
-  backlogSeconds(part?: number, team?: string): number;
+  backlogSeconds(part: number, team: string): number;
   readonly waitingRequests: number;
 }
 
@@ -67,7 +67,8 @@ interface Job extends Turn {
   readonly images: number;
   readonly content: Images;
   readonly since: number;
-  readonly logits: Float32Array;
+  /** Of a request that takes several passes, what is there so far. */
+  logits?: Float32Array;
   taken: number;
   missing: number;
   computeSeconds: number;
@@ -168,7 +169,6 @@ export function openBatcher(
         images: count,
         content: images,
         since: performance.now(),
-        logits: new Float32Array(count * o.classes),
         taken: 0,
         missing: count,
         computeSeconds: 0,
@@ -189,10 +189,7 @@ export function openBatcher(
         signal.removeEventListener("abort", onAbort);
       }
     },
-    backlogSeconds(part = 1, team) {
-      const ahead = team === undefined ? queue.images * part : queue.until(team, part);
-      return ((ahead + computing) * slowness) / bestRate(sizesNow());
-    },
+    backlogSeconds: (part, team) => ((queue.until(team, part) + computing) * slowness) / bestRate(sizesNow()),
     get waitingRequests() {
       return queue.requests;
     },
@@ -230,14 +227,18 @@ function passOf(size: number, slices: Slice<Job>[]): Pass {
 function handOut(slices: Slice<Job>[], logits: Float32Array, classes: number, seconds: number): void {
   let row = 0;
   for (const { item, from, count } of slices) {
-    item.logits.set(logits.subarray(row * classes, (row + count) * classes), from * classes);
+    const rows = logits.subarray(row * classes, (row + count) * classes);
     row += count;
     item.missing -= count;
     item.computeSeconds += seconds;
+    if (count < item.images) {
+      item.logits ??= new Float32Array(item.images * classes);
+      item.logits.set(rows, from * classes);
+    }
     if (item.missing > 0) continue;
     const queueSeconds = (performance.now() - item.since) / 1000 - item.computeSeconds;
     item.settle.resolve({
-      logits: item.logits,
+      logits: item.logits ?? rows,
       queueSeconds: Math.max(0, queueSeconds),
       computeSeconds: item.computeSeconds,
     });

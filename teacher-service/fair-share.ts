@@ -20,9 +20,11 @@ export interface FairShare<T extends Sharing> {
   remove(item: T): boolean;
   /** Takes up to `count` images: teams as their shares say, each team's own in the order in which they came. */
   take(count: number): Slice<T>[];
-  /** Images that will have been taken, of all teams, once a team has got `images` more. */
-  until(team: string, images: number): number;
-  imagesOf(team: string): number;
+  /**
+   * Images that will have been taken, of all teams, once so many of a team's items are taken to their last image that
+   * they are a part (0 to 1) of what it has waiting; 0 when it has nothing.
+   */
+  until(team: string, part: number): number;
   readonly images: number;
   readonly requests: number;
 }
@@ -164,15 +166,23 @@ export function openFairShare<T extends Sharing>(o: {
       }
       return slices;
     },
-    until(name, wanted) {
-      const weight = o.weightOf(name);
-      const others = [...teams.values()].filter((team) => team.name !== name);
+    until(name, part) {
+      const team = teams.get(name);
+      const first = team?.line.first;
+      if (!team || !first) return 0;
+      // Only the first can be taken in part; a little less, because `part` is rounded.
+      const wanted = part * (team.images + first.value.taken) - 1e-6;
+      let [whole, own] = [0, 0];
+      for (let place: Place<Entry<T>> | undefined = first; place && whole < wanted; place = place.after) {
+        whole += place.value.item.images;
+        own += place.value.item.images - place.value.taken;
+      }
+      const others = [...teams.values()].filter((each) => each !== team);
       return others.reduce(
-        (sum, team) => sum + Math.min(team.images, (wanted * team.weight) / weight),
-        wanted,
+        (sum, other) => sum + Math.min(other.images, (own * other.weight) / team.weight),
+        own,
       );
     },
-    imagesOf: (name) => teams.get(name)?.images ?? 0,
     get images() {
       return images;
     },

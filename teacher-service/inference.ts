@@ -163,7 +163,7 @@ async function answered<H extends Asked>(
   }
 
   /** Models share the machine: the one with the most to do says when there is room again. */
-  function waitSeconds(part: number, team?: string): number {
+  function waitSeconds(part: number, team: string): number {
     return Math.max(...[...service.models.values()].map((each) => each.backlogSeconds(part, team)));
   }
 

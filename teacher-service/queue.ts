@@ -16,7 +16,7 @@ export interface Queue<T extends Waiting> {
    * spread over several passes.
    */
   take(count: number): Slice<T>[];
-  /** Images that will have been taken once a part (0 to 1) of what a team has waiting now is. */
+  /** Images that will have been taken once a part (0 to 1) of a team's requests, whole ones, is; 0 when it has none. */
   until(team: string, part: number): number;
   readonly requests: number;
   readonly images: number;
@@ -51,14 +51,11 @@ export function openQueue<T extends Waiting>(o: {
       return [...lines.train.take(trained), ...lines.eval.take(count - trained)];
     },
     until(team, part) {
-      const [train, evaluation] = [lines.train.imagesOf(team), lines.eval.imagesOf(team)];
-      const trained = lines.train.until(team, train * part);
-      const evaluated = lines.eval.until(team, evaluation * part);
+      const trained = lines.train.until(team, part);
+      const evaluated = lines.eval.until(team, part);
       const beside = Math.min(lines.eval.images, (trained * EVAL_SHARE) / (1 - EVAL_SHARE));
-      return Math.max(
-        train > 0 ? trained + beside : 0,
-        evaluation > 0 ? Math.min(lines.train.images + evaluated, evaluated / EVAL_SHARE) : 0,
-      );
+      const before = Math.min(lines.train.images, (evaluated * (1 - EVAL_SHARE)) / EVAL_SHARE);
+      return Math.max(trained + beside, evaluated > 0 ? evaluated + before : 0);
     },
     get requests() {
       return lines.train.requests + lines.eval.requests;

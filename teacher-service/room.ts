@@ -13,11 +13,8 @@ export interface Reservation {
   release(): void;
 }
 
-/**
- * Time until a part of what a team holds now is answered, as measured; of what everybody holds if no team is named.
- * It is what a refused client is told to wait.
- */
-export type WaitSeconds = (part: number, team?: string) => number;
+/** Time until a part of what a team holds now is answered, as measured: what a refused client is told to wait. */
+export type WaitSeconds = (part: number, team: string) => number;
 
 /** The image bytes that the service may hold at once: arriving, waiting and being computed. */
 export interface Room {
@@ -62,11 +59,14 @@ export function openRoom(o: { limitBytes: number; rules: (team: string) => TeamR
         `team ${team} has ${held} bytes of images in the queue and ${bytes} more would pass its limit of ${queueBytes}`,
         waitSeconds((held + bytes - queueBytes) / held, team),
       );
-    if (total + bytes > o.limitBytes)
+    if (total + bytes > o.limitBytes) {
+      // All get on at once; the one that has most shows at the latest when there is room.
+      const [name, most] = [...teams].reduce((a, b) => (b[1].bytes > a[1].bytes ? b : a));
       throw overloaded(
         `${total} bytes of images are in the queue and ${bytes} more would pass the limit of ${o.limitBytes}`,
-        waitSeconds((total + bytes - o.limitBytes) / total),
+        waitSeconds(Math.min(1, (total + bytes - o.limitBytes) / most.bytes), name),
       );
+    }
     // With x bytes of its own given back: held - x + bytes = TIMES_FREE * (free + x).
     const over = held + bytes - TIMES_FREE * (o.limitBytes - total);
     if (held > 0 && over > 0)

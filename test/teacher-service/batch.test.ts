@@ -122,22 +122,24 @@ describe("merging requests into passes", () => {
 
   test("time to the end of the line is told from the throughput", async () => {
     const { ask, batcher, next } = manual();
-    expect(batcher.backlogSeconds()).toBe(0);
+    expect(batcher.backlogSeconds(1, "a")).toBe(0);
     const answers = [ask(1), ask(...new Array(20).fill(2))];
-    expect(batcher.backlogSeconds()).toBeCloseTo(21 / 200);
+    expect(batcher.backlogSeconds(1, "a")).toBeCloseTo(21 / 200);
     for (let i = 0; i < 5; i++) await next();
     await Promise.all(answers);
-    expect(batcher.backlogSeconds()).toBe(0);
+    expect(batcher.backlogSeconds(1, "a")).toBe(0);
   });
 
   test("a team's own share says when a part of what it waits for is done", async () => {
     const { askAs, batcher, next } = manual();
     const answers = [askAs("a", ...new Array(8).fill(1))];
     // During the pass of 8: a waits for 40 more, b for 10.
-    answers.push(askAs("a", ...new Array(40).fill(1)), askAs("b", ...new Array(10).fill(1)));
+    for (const _ of [1, 2]) answers.push(askAs("a", ...new Array(20).fill(1)));
+    answers.push(askAs("b", ...new Array(10).fill(1)));
     const rate = 8 / 0.04;
     expect(batcher.backlogSeconds(1, "b")).toBeCloseTo((8 + 10 + 10) / rate);
-    expect(batcher.backlogSeconds(0.5, "a")).toBeCloseTo((8 + 20 + 10) / rate);
+    // Of two requests a tenth is the first one: nothing is given back before it is answered.
+    expect(batcher.backlogSeconds(0.1, "a")).toBeCloseTo((8 + 20 + 10) / rate);
     expect(batcher.backlogSeconds(1, "a")).toBeCloseTo((8 + 40 + 10) / rate);
     expect(batcher.backlogSeconds(1, "nobody")).toBeCloseTo(8 / rate);
     for (let i = 0; i < 9; i++) await next();

@@ -6,8 +6,8 @@ const open = (teams: Parameters<typeof teamRules>[0] = {}) =>
   openRoom({ limitBytes: 100, rules: teamRules(teams) });
 /** Says which part of whose bytes is waited for. */
 const noted = () => {
-  const waits: [part: number, team?: string][] = [];
-  const wait = (part: number, team?: string) => {
+  const waits: [part: number, team: string][] = [];
+  const wait = (part: number, team: string) => {
     waits.push([part, team]);
     return 2.3;
   };

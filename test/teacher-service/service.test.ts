@@ -169,11 +169,14 @@ describe("refusals", () => {
   test("a deadline that passes in the queue costs no computation", async () => {
     const busy = occupy();
     await untilBusy();
-    const before = await metric('funmatch_images_total{model="tiny",purpose="eval"}');
+    const computed = 'funmatch_images_total{model="tiny",purpose="eval"}';
+    const dropped = 'funmatch_dropped_images_total{model="tiny",purpose="eval",reason="expired"}';
+    const before = await metric(computed);
     const late = await ask(bodyOf({ ...images(3), purpose: "eval" }), { [HEADERS.timeout]: "30" });
     expect(await refusal(late)).toEqual([504, "deadline_exceeded"]);
     expect((await busy).status).toBe(200);
-    expect(await metric('funmatch_images_total{model="tiny",purpose="eval"}')).toBe(before);
+    expect(await metric(computed)).toBe(before);
+    expect(await metric(dropped)).toBe(3);
   });
 
   test("more bytes than the service holds are told when to come back", async () => {
@@ -194,6 +197,9 @@ describe("refusals", () => {
     await expect(dropped).rejects.toThrow();
     await until(async () => (await metric("funmatch_hangups_total")) === before + 1);
     expect(await metric("funmatch_waiting_requests")).toBeLessThan(2);
+    expect(
+      await metric('funmatch_dropped_images_total{model="tiny",purpose="train",reason="given_up"}'),
+    ).toBe(3);
     await busy;
     await until(async () => (await metric("funmatch_held_bytes")) === 0);
   });
