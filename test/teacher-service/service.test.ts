@@ -167,16 +167,19 @@ describe("refusals", () => {
   });
 
   test("a deadline that passes in the queue costs no computation", async () => {
-    const busy = occupy();
-    await untilBusy();
     const computed = 'funmatch_images_total{model="tiny",purpose="eval"}';
     const dropped = 'funmatch_dropped_images_total{model="tiny",purpose="eval",reason="expired"}';
     const before = await metric(computed);
-    const late = await ask(bodyOf({ ...images(3), purpose: "eval" }), { [HEADERS.timeout]: "30" });
-    expect(await refusal(late)).toEqual([504, "deadline_exceeded"]);
-    expect((await busy).status).toBe(200);
-    expect(await metric(computed)).toBe(before);
+    // Again where the machine was so slow that the time was up before there was a queue to leave.
+    do {
+      const busy = occupy();
+      await untilBusy();
+      const late = await ask(bodyOf({ ...images(3), purpose: "eval" }), { [HEADERS.timeout]: "100" });
+      expect(await refusal(late)).toEqual([504, "deadline_exceeded"]);
+      expect((await busy).status).toBe(200);
+    } while ((await metric(dropped)) === 0);
     expect(await metric(dropped)).toBe(3);
+    expect(await metric(computed)).toBe(before);
   });
 
   test("more bytes than the service holds are told when to come back", async () => {
