@@ -23,8 +23,8 @@ const FULL: Scale = {
   network: { blocks: bitBlocks(26), width: 0.5, classes: 1000 },
   resolution: 64,
   batchSizes: [1, 4, 8, 16, 32, 64, 128],
-  rounds: 3,
-  seconds: 12,
+  rounds: 2,
+  seconds: 15,
 };
 const TINY: Scale = {
   network: { blocks: [1, 1, 1, 1], width: 0.5, classes: 10 },
