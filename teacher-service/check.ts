@@ -1,6 +1,7 @@
 import { UserError } from "@funmatch/config";
 import type { Card } from "@funmatch/wire";
 import { openSecrets, type TeacherConfig } from "./config.ts";
+import { readKeys } from "./key-file.ts";
 import { openLog } from "./log.ts";
 import { type Model, openModel } from "./model.ts";
 import { passOptions } from "./pass-options.ts";
@@ -13,7 +14,9 @@ import { useThreads } from "./serve.ts";
  * @throws UserError with the first fault
  */
 export async function check(config: TeacherConfig): Promise<string> {
-  const models = await loadAll(openSecrets(config));
+  const opened = openSecrets(config);
+  if (opened.keys !== undefined) await readKeys(opened.keys);
+  const models = await loadAll(opened);
   return models.map((model) => inWords(model.card(), model.imagesPerSecond())).join("\n\n");
 }
 

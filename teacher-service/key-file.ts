@@ -21,10 +21,10 @@ const MAX_BYTES = 2 ** 20;
  * @throws UserError naming the line that is wrong
  */
 export async function openKeyFile(path: string, log: Logger): Promise<Keys> {
-  let teams = await read(path);
+  let teams = await readKeys(path);
   const look = async () => {
     try {
-      teams = await read(path);
+      teams = await readKeys(path);
       log.info({ path, keys: teams.size }, "keys are read again");
     } catch (error) {
       log.error({ detail: (error as Error).message }, "keys stay as they were");
@@ -38,7 +38,12 @@ export async function openKeyFile(path: string, log: Logger): Promise<Keys> {
   };
 }
 
-async function read(path: string): Promise<Map<string, string>> {
+/**
+ * Team by the SHA-256 of each key in a file.
+ *
+ * @throws UserError naming the line that is wrong
+ */
+export async function readKeys(path: string): Promise<Map<string, string>> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
