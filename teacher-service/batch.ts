@@ -1,5 +1,7 @@
-import type { ImageDtype, Purpose } from "@funmatch/wire";
-import { openQueue, type Slice } from "./queue.ts";
+import { type ImageDtype, type Purpose, WireError } from "@funmatch/wire";
+import { type BatchSize, bestRate, chooseSize, sharedSizes, worthWaiting } from "./batch-size.ts";
+import type { Slice } from "./fair-share.ts";
+import { openQueue } from "./queue.ts";
 
 /** Images as they came: `shape` is [N, H, W, C], `data` row-major, little-endian, pixel units 0..255. */
 export interface Images {
@@ -11,15 +13,7 @@ export interface Images {
 /** One forward pass: the slices' images one after the other, padded to `size`. */
 export interface Pass {
   readonly size: number;
-  /** Whether all are bytes of the right size, or need numbers. */
-  readonly input: ImageDtype;
   readonly slices: readonly { images: Images; from: number; count: number }[];
-}
-
-/** A batch size that can be computed, and how long a pass of it takes. */
-export interface BatchSize {
-  readonly images: number;
-  readonly seconds: number;
 }
 
 /** An answer to one request. */
@@ -30,131 +24,221 @@ export interface Answer {
   readonly computeSeconds: number;
 }
 
+/** Whose a request is, and how urgent. */
+export interface Turn {
+  readonly team: string;
+  readonly purpose: Purpose;
+  /** When its answer is of no use any more (`performance.now()`). */
+  readonly deadline?: number;
+}
+
+/** A request that left the queue before it was computed. */
+export interface Dropped extends Turn {
+  readonly reason: "expired" | "given_up";
+  /** Those of its images that no pass had taken: what was not spent on it. */
+  readonly images: number;
+}
+
 export interface Batcher {
   /**
    * Waits for a turn and computes.
    *
    * @param signal takes the request out of the queue; its reason is what the promise rejects with
    */
-  ask(images: Images, input: ImageDtype, purpose: Purpose, signal: AbortSignal): Promise<Answer>;
-  /** Time until everything that waits now is done, by the throughput measured so far. */
-  backlogSeconds(): number;
+  ask(images: Images, turn: Turn, signal: AbortSignal): Promise<Answer>;
+  /**
+   * Time until a part (0 to 1) of what a team has waiting is answered, beside the others and by the throughput measured
+   * so far.
+   */
+  backlogSeconds(part: number, team: string): number;
   readonly waitingRequests: number;
 }
 
-interface Job {
-  readonly purpose: Purpose;
-  readonly group: ImageDtype;
+/** How requests become passes. */
+export interface Batching {
+  readonly sizes: readonly BatchSize[];
+  /** The longest that a pass may wait for more images while nothing is computed; it only does where that pays. */
+  readonly maxDelaySeconds: number;
+  /** While several teams ask, a pass is as short as this share of the best throughput allows. */
+  readonly sharedThroughput: number;
+}
+
+interface Job extends Turn {
   readonly images: number;
   readonly content: Images;
   readonly since: number;
-  readonly logits: Float32Array;
+  /** Of a request that takes several passes, what is there so far. */
+  logits?: Float32Array;
+  taken: number;
   missing: number;
   computeSeconds: number;
   readonly settle: { resolve(answer: Answer): void; reject(reason: unknown): void };
 }
+
+/** How long a team counts as one that asks after it has asked. */
+export const SHARED_MS = 10_000;
 
 /**
  * Merges waiting requests into forward passes, one pass at a time: while it is computed, the next one gathers.
  *
  * @param compute runs a pass and gives [sum of counts, K]; its rejection is what the pass's requests get
  */
-export function openBatcher(o: {
-  sizes: readonly BatchSize[];
-  classes: number;
-  compute: (pass: Pass) => Promise<Float32Array>;
-}): Batcher {
-  const queue = openQueue<Job>();
+export function openBatcher(
+  o: Batching & {
+    classes: number;
+    weightOf: (team: string) => number;
+    compute: (pass: Pass) => Promise<Float32Array>;
+    onDrop?: (dropped: Dropped) => void;
+  },
+): Batcher {
+  const burst = Math.max(...o.sizes.map((size) => size.images));
+  const queue = openQueue<Job>({ weightOf: o.weightOf, burst });
+  const shortSizes = sharedSizes(o.sizes, o.sharedThroughput);
+  const askers = watchAskers();
+  let working = false;
   let computing = 0;
-  let imagesPerSecond = Math.max(...o.sizes.map((size) => size.images / size.seconds));
+  /** How much longer passes take now than when their sizes were measured: other work may be on the machine. */
+  let slowness = 1;
+  let onArrival = () => {};
+
+  const sizesNow = () => (askers.several() ? shortSizes : o.sizes);
 
   async function work(): Promise<void> {
+    working = true;
     while (queue.requests > 0) {
-      const size = chooseSize(o.sizes, queue.ready());
-      const slices = queue.take(size);
+      if (o.maxDelaySeconds > 0) await gathered();
+      const size = chooseSize(sizesNow(), queue.images);
+      const slices = queue.take(size.images).filter(isInTime);
+      if (slices.length === 0) continue;
+      for (const { item, count } of slices) item.taken += count;
       computing = slices.reduce((sum, slice) => sum + slice.count, 0);
       const started = performance.now();
       try {
-        const logits = await o.compute(passOf(size, slices));
+        const logits = await o.compute(passOf(size.images, slices));
         const seconds = (performance.now() - started) / 1000;
         // Recent passes count most, so that the figure follows other load on the machine.
-        imagesPerSecond += 0.2 * (computing / seconds - imagesPerSecond);
+        slowness += 0.2 * (seconds / size.seconds - slowness);
         handOut(slices, logits, o.classes, seconds);
       } catch (error) {
-        for (const { item } of slices) giveUp(item, error);
+        for (const { item } of slices) {
+          queue.remove(item);
+          item.settle.reject(error);
+        }
       }
+      computing = 0;
     }
-    computing = 0;
+    working = false;
   }
 
-  function giveUp(job: Job, reason: unknown): void {
+  /** Waits for more images where that pays. */
+  async function gathered(): Promise<void> {
+    const until = performance.now() + o.maxDelaySeconds * 1000;
+    while (queue.requests > 0) {
+      const most = (until - performance.now()) / 1000;
+      const seconds = worthWaiting(sizesNow(), queue.images, askers.pace(), most);
+      if (seconds <= 0) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      onArrival = resolve;
+      const timer = setTimeout(resolve, seconds * 1000);
+      await promise;
+      clearTimeout(timer);
+    }
+  }
+
+  /** Its timer may be late when much else is to do; then it is dropped here. */
+  function isInTime({ item }: Slice<Job>): boolean {
+    if (item.deadline === undefined || performance.now() < item.deadline) return true;
+    drop(item, "expired", new WireError("deadline_exceeded", "its turn came after its deadline"));
+    return false;
+  }
+
+  function drop(job: Job, reason: Dropped["reason"], error: unknown): void {
     queue.remove(job);
-    job.settle.reject(reason);
+    const { team, purpose, images, taken } = job;
+    if (taken < images) o.onDrop?.({ team, purpose, reason, images: images - taken });
+    job.settle.reject(error);
   }
 
   return {
-    async ask(images, input, purpose, signal) {
+    async ask(images, turn, signal) {
       signal.throwIfAborted();
       const count = images.shape[0];
       const { promise, resolve, reject } = Promise.withResolvers<Answer>();
       const job: Job = {
-        purpose,
-        group: input,
+        ...turn,
         images: count,
         content: images,
         since: performance.now(),
-        logits: new Float32Array(count * o.classes),
+        taken: 0,
         missing: count,
         computeSeconds: 0,
         settle: { resolve, reject },
       };
-      const onAbort = () => giveUp(job, signal.reason);
+      const onAbort = () => {
+        const expired = signal.reason instanceof WireError && signal.reason.code === "deadline_exceeded";
+        drop(job, expired ? "expired" : "given_up", signal.reason);
+      };
       signal.addEventListener("abort", onAbort);
+      askers.heard(turn.team, count);
       queue.add(job);
-      if (computing === 0) void work();
+      onArrival();
+      if (!working) void work();
       try {
         return await promise;
       } finally {
         signal.removeEventListener("abort", onAbort);
       }
     },
-    backlogSeconds: () => (queue.images + computing) / imagesPerSecond,
+    backlogSeconds: (part, team) => ((queue.until(team, part) + computing) * slowness) / bestRate(sizesNow()),
     get waitingRequests() {
       return queue.requests;
     },
   };
 }
 
-/**
- * The size that answers the most images a second: a little padding beats a second pass, much padding does not.
- *
- * @example chooseSize([{ images: 8, seconds: 0.1 }, { images: 64, seconds: 0.6 }], 9) // 8
- */
-export function chooseSize(sizes: readonly BatchSize[], waiting: number): number {
-  const rate = (size: BatchSize) => Math.min(waiting, size.images) / size.seconds;
-  return sizes.reduce((best, size) => (rate(size) > rate(best) ? size : best)).images;
+/** Watches who asks and how much: cheap enough for each request. */
+function watchAskers() {
+  let latest: { team: string; at: number } | undefined;
+  /** When a team other than the latest asked last. */
+  let otherAt = Number.NEGATIVE_INFINITY;
+  let pace = 0;
+  return {
+    heard(team: string, images: number): void {
+      const now = performance.now();
+      if (latest) {
+        if (latest.team !== team) otherAt = latest.at;
+        // A mean over about a second.
+        const seconds = Math.max(1e-4, (now - latest.at) / 1000);
+        pace += (1 - Math.exp(-seconds)) * (images / seconds - pace);
+      }
+      latest = { team, at: now };
+    },
+    several: () => performance.now() - otherAt < SHARED_MS,
+    /** Images a second, of late. */
+    pace: () => pace,
+  };
 }
 
 function passOf(size: number, slices: Slice<Job>[]): Pass {
-  return {
-    size,
-    input: slices[0]!.item.group,
-    slices: slices.map(({ item, from, count }) => ({ images: item.content, from, count })),
-  };
+  return { size, slices: slices.map(({ item, from, count }) => ({ images: item.content, from, count })) };
 }
 
 /** Gives each request its rows of a pass, and its answer when no row is missing. */
 function handOut(slices: Slice<Job>[], logits: Float32Array, classes: number, seconds: number): void {
   let row = 0;
   for (const { item, from, count } of slices) {
-    item.logits.set(logits.subarray(row * classes, (row + count) * classes), from * classes);
+    const rows = logits.subarray(row * classes, (row + count) * classes);
     row += count;
     item.missing -= count;
     item.computeSeconds += seconds;
+    if (count < item.images) {
+      item.logits ??= new Float32Array(item.images * classes);
+      item.logits.set(rows, from * classes);
+    }
     if (item.missing > 0) continue;
     const queueSeconds = (performance.now() - item.since) / 1000 - item.computeSeconds;
     item.settle.resolve({
-      logits: item.logits,
+      logits: item.logits ?? rows,
       queueSeconds: Math.max(0, queueSeconds),
       computeSeconds: item.computeSeconds,
     });

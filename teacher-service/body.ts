@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { digestFromHash, WireError } from "@funmatch/wire";
+import { pageAligned } from "./page-aligned.ts";
 
 /** Nobody waits for an answer any more. */
 export class ClientGone extends Error {
@@ -102,7 +103,7 @@ export async function receive<H extends Placed>(
     if (started < start.length) return;
     head = beginning.read(start);
     accept(head);
-    data = new Uint8Array(new SharedArrayBuffer(head.dataLength));
+    data = pageAligned(head.dataLength);
     keep(start.subarray(head.dataOffset));
     keep(chunk.subarray(first.length));
   }

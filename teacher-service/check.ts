@@ -1,8 +1,10 @@
 import { UserError } from "@funmatch/config";
 import type { Card } from "@funmatch/wire";
 import { openSecrets, type TeacherConfig } from "./config.ts";
+import { readKeys } from "./key-file.ts";
 import { openLog } from "./log.ts";
 import { type Model, openModel } from "./model.ts";
+import { passOptions } from "./pass-options.ts";
 import { useThreads } from "./serve.ts";
 
 /**
@@ -12,7 +14,9 @@ import { useThreads } from "./serve.ts";
  * @throws UserError with the first fault
  */
 export async function check(config: TeacherConfig): Promise<string> {
-  const models = await loadAll(openSecrets(config));
+  const opened = openSecrets(config);
+  if (opened.keys !== undefined) await readKeys(opened.keys);
+  const models = await loadAll(opened);
   return models.map((model) => inWords(model.card(), model.imagesPerSecond())).join("\n\n");
 }
 
@@ -31,7 +35,7 @@ async function loadAll(config: TeacherConfig): Promise<Model[]> {
   const models: Model[] = [];
   // One at a time: the figures of one would suffer from the loading of another.
   for (const [id, model] of Object.entries(config.models)) {
-    const opened = openModel(id, model, { batchSizes: config.batchSizes, threads, log });
+    const opened = openModel(id, model, { ...passOptions(config, model), threads, log });
     await opened.load().catch((error: unknown) => {
       throw new UserError(`model ${id}: ${error instanceof Error ? error.message : String(error)}`);
     });

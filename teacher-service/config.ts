@@ -1,7 +1,10 @@
-import { readConfig, secret, UserError } from "@funmatch/config";
+import { dirname } from "node:path";
+import { readConfig, resolvePath, secret, UserError } from "@funmatch/config";
 import { z } from "zod";
+import { batchingSchema, batchSizesSchema } from "./batching-config.ts";
 import { bytes } from "./memory.ts";
 import { type ModelConfig, modelSchema, resolveModel } from "./model-config.ts";
+import { teamsSchema } from "./team-rules.ts";
 
 const MiB = 2 ** 20;
 const positive = z.int().positive();
@@ -16,6 +19,8 @@ export const teacherSchema = z.strictObject({
     .prefault({}),
   /** Bearer tokens; any one of them opens the API. */
   tokens: z.array(z.string().min(1)).default([]),
+  /** File of teams' keys, one a line, `team: sha256:<hex>`; it is read again when it changes. */
+  keys: z.string().min(1).optional(),
   /** The gateway's signature (`x-funmatch-identity`), accepted instead of a token. */
   identity: z
     .strictObject({
@@ -24,6 +29,8 @@ export const teacherSchema = z.strictObject({
       windowSeconds: positive.max(3600).default(60),
     })
     .optional(),
+  /** What each team may have of what they share; `*` for those not named. */
+  teams: teamsSchema,
   models: z
     .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/), modelSchema, {
       error: "expected models by name, made of letters, digits, dots, dashes and underscores",
@@ -44,12 +51,8 @@ export const teacherSchema = z.strictObject({
       path: ["queueBytes"],
       message: "must be at least maxBodyBytes, or the largest request could never be taken",
     }),
-  /** Batch sizes to compute with; a forward pass is padded to one of them. */
-  batchSizes: z
-    .array(positive.max(4096))
-    .min(1)
-    .default([1, 8, 16, 32, 64, 128])
-    .transform((sizes) => [...new Set(sizes)].sort((a, b) => a - b)),
+  batchSizes: batchSizesSchema.default([1, 8, 16, 32, 64, 128]),
+  batching: batchingSchema.prefault({}),
   /** Threads inside one operation of TensorFlow or ONNX Runtime; all cores by default. */
   threads: positive.max(1024).optional(),
   /** When models are loaded: all at start (`eager`), on their first use (`onUse`), or those named at start. */
@@ -89,7 +92,8 @@ export function readTeacherConfig(path: string): TeacherConfig {
       `${path}: load: there is no model "${unknown}"; there is ${Object.keys(config.models).join(", ")}`,
     );
   const models = Object.entries(config.models).map(([id, model]) => [id, resolveModel(model, path)]);
-  return { ...config, models: Object.fromEntries(models) };
+  const keys = config.keys && resolvePath(dirname(path), config.keys);
+  return { ...config, ...(keys && { keys }), models: Object.fromEntries(models) };
 }
 
 /**
@@ -98,9 +102,9 @@ export function readTeacherConfig(path: string): TeacherConfig {
  * @throws UserError when a variable is missing, or when anybody on the network could use the service
  */
 export function openSecrets(config: TeacherConfig): TeacherConfig {
-  if (config.tokens.length === 0 && !config.identity && !isLoopback(config.listen.host)) {
+  if (config.tokens.length === 0 && !config.keys && !config.identity && !isLoopback(config.listen.host)) {
     throw new UserError(
-      `listening on ${config.listen.host} needs tokens or identity in the config; without them only 127.0.0.1, ::1 and localhost are allowed`,
+      `listening on ${config.listen.host} needs tokens, keys or identity in the config; without them only 127.0.0.1, ::1 and localhost are allowed`,
     );
   }
   return {

@@ -1,4 +1,5 @@
 import type { Images, Pass } from "./batch.ts";
+import { pageAligned } from "./page-aligned.ts";
 import { type ResizeRule, resizeTo } from "./resize.ts";
 
 /**
@@ -18,7 +19,8 @@ export function gather(
     return elements(only!.images, only!.from, only!.count);
 
   const bytes = pass.slices.every(({ images }) => images.dtype === "uint8" && isOfSize(images, resolution));
-  const batch = bytes ? new Uint8Array(pass.size * pixels) : new Float32Array(pass.size * pixels);
+  const length = pass.size * pixels;
+  const batch = bytes ? pageAligned(length) : new Float32Array(pageAligned(4 * length).buffer, 0, length);
   let row = 0;
   for (const { images, from, count } of pass.slices) {
     const values = elements(images, from, count);

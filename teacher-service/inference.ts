@@ -6,6 +6,7 @@ import { checkSigned } from "./auth.ts";
 import type { Answer } from "./batch.ts";
 import { ClientGone, type Received } from "./body.ts";
 import type { Model } from "./model.ts";
+import type { Reservation } from "./room.ts";
 import type { Service } from "./service.ts";
 
 /** What a request asks for, in whatever protocol it is written. */
@@ -131,14 +132,14 @@ async function answered<H extends Asked>(
   trace.model = model.card().id;
   const { length, holds } = protocol.announced(incoming, service.limits.maxBodyBytes);
   const deadline = openDeadline(c, service.limits.timeoutMs);
-  let release = () => {};
+  let held: Reservation | undefined;
   const letGo = model.hold();
   try {
     if (service.draining) throw draining();
     const { version, classes, ask } = model.requireReady();
     checkPin(c.req.header(HEADERS.version), version);
     protocol.checkAddressed?.(version);
-    release = service.room.reserve(holds, model.backlogSeconds);
+    held = service.room.reserve(c.var.caller.team, holds, waitSeconds);
     if (incoming.headers.expect !== undefined) outgoing.writeContinue();
 
     const received = await protocol.receive(incoming, length, accept, deadline.signal);
@@ -147,7 +148,9 @@ async function answered<H extends Asked>(
       throw new WireError("digest_mismatch", `the images have ${digest}, the request says ${head.digest}`);
 
     const images = { dtype: head.dtype, shape: head.shape, data };
-    const answer = await ask(images, model.inputFor(head), head.purpose, deadline.signal);
+    const { team } = c.var.caller;
+    const turn = { team, purpose: head.purpose, deadline: deadline.at };
+    const answer = await ask(images, turn, deadline.signal);
     trace.answer = answer;
     warnNonFinite(service, c.var.requestId, trace.model, answer.logits);
     service.metrics.answered({
@@ -174,9 +177,14 @@ async function answered<H extends Asked>(
       },
     });
   } finally {
-    release();
+    held?.release();
     letGo();
     deadline.clear();
+  }
+
+  /** Models share the machine: the one with the most to do says when there is room again. */
+  function waitSeconds(part: number, team: string): number {
+    return Math.max(...[...service.models.values()].map((each) => each.backlogSeconds(part, team)));
   }
 
   function accept(head: H): void {
@@ -186,12 +194,13 @@ async function answered<H extends Asked>(
     if (head.id !== undefined && isRequestId(head.id) && c.req.header(HEADERS.requestId) === undefined)
       c.set("requestId", head.id);
     if (head.timeoutMs !== undefined) deadline.shorten(head.timeoutMs);
-    model.inputFor(head);
+    model.requireShape(head.shape);
     const { maxImages } = service.limits;
     if (head.shape[0] > maxImages)
       throw new WireError("too_large", `${head.shape[0]} images, the limit maxImages is ${maxImages}`, {
         extra: { limit: "maxImages" },
       });
+    held?.addImages(head.shape[0]);
   }
 }
 
@@ -222,6 +231,8 @@ function checkPin(pin: string | undefined, version: string): void {
 }
 
 interface Deadline {
+  /** `performance.now()` */
+  readonly at: number;
   readonly signal: AbortSignal;
   /** Allows so many milliseconds from the request's arrival on, unless it has fewer already. */
   shorten(ms: number): void;
@@ -246,6 +257,9 @@ function openDeadline(c: Context<Env>, limitMs: number): Deadline {
   };
   allow(Math.min(limitMs, asked === undefined ? limitMs : Number(asked)));
   return {
+    get at() {
+      return c.var.arrived + allowed;
+    },
     signal: AbortSignal.any([c.req.raw.signal, deadline.signal]),
     shorten(ms) {
       if (ms < allowed) allow(ms);

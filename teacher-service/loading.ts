@@ -1,6 +1,6 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
 import type { Probe } from "@funmatch/models";
-import type { BatchSize } from "./batch.ts";
+import type { BatchSize } from "./batch-size.ts";
 import type { Facts } from "./formats/network.ts";
 import { needsTensorflow } from "./formats/open.ts";
 import type { ModelConfig } from "./model-config.ts";

@@ -1,6 +1,6 @@
 import type { ProblemCode, Purpose } from "@funmatch/wire";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Answer } from "./batch.ts";
+import type { Answer, Dropped } from "./batch.ts";
 import { type LifeMetrics, openLifeMetrics } from "./life-metrics.ts";
 
 /** What the service tells Prometheus. Labels come from the config, never from a request, so they stay few. */
@@ -10,6 +10,8 @@ export interface Metrics {
   answered(o: { model: string; purpose: Purpose; images: number; bytes: number; answer: Answer }): void;
   pass(o: { model: string; images: number; size: number; seconds: number }): void;
   hangUp(model: string): void;
+  /** A request that left the queue before it was computed, and what of it was not spent. */
+  dropped(o: Dropped & { model: string }): void;
   /** Any request, to whatever address, that was answered with a problem. */
   refused(code: ProblemCode): void;
   readonly life: LifeMetrics;
@@ -76,6 +78,17 @@ export function openMetrics(held: { bytes: () => number; waiting: () => Record<s
     labelNames: ["model"] as const,
     registers,
   });
+  const byReason = { labelNames: ["model", "purpose", "reason"] as const, registers };
+  const droppedRequests = new Counter({
+    name: "funmatch_dropped_requests_total",
+    help: "Requests that left the queue before they were computed: expired, or given_up by the client",
+    ...byReason,
+  });
+  const droppedImages = new Counter({
+    name: "funmatch_dropped_images_total",
+    help: "Images of dropped requests, on which no computation was spent",
+    ...byReason,
+  });
   const refusals = new Counter({
     name: "funmatch_refusals_total",
     help: "Requests to any address that were refused, by the problem's code",
@@ -110,6 +123,10 @@ export function openMetrics(held: { bytes: () => number; waiting: () => Record<s
       passImages.observe({ model }, images);
       padding.inc({ model }, size - images);
       computeSeconds.observe({ model }, seconds);
+    },
+    dropped({ model, purpose, reason, images }) {
+      droppedRequests.inc({ model, purpose, reason });
+      droppedImages.inc({ model, purpose, reason }, images);
     },
     hangUp: (model) => hangUps.inc({ model }),
     refused: (code) => refusals.inc({ code }),

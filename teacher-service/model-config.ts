@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { resolvePath } from "@funmatch/config";
 import { z } from "zod";
+import { modelBatchingSchema } from "./batching-config.ts";
 import { readLabels } from "./labels.ts";
 
 const three = z.tuple([z.number(), z.number(), z.number()]);
@@ -26,6 +27,8 @@ const everyModel = {
     .union([z.boolean(), z.enum(["none", "bilinear", "antialias"])])
     .default("bilinear")
     .transform((rule) => (typeof rule === "string" ? rule : rule ? "bilinear" : "none")),
+  /** How its passes are made, where other than `batchSizes` and `batching` say. */
+  batching: modelBatchingSchema.optional(),
 };
 
 const npz = z.strictObject({ format: z.literal("npz"), ...everyModel, valueRange });
@@ -90,10 +93,14 @@ const ensemble = z.strictObject({
       const all = Object.values(members);
       const resize = all.every((each) => each.resize !== "none");
       return resize || all.every((each) => each.resolution === all[0]!.resolution);
-    }, "members of several resolutions must all resize"),
+    }, "members of several resolutions must all resize")
+    .refine((members) => Object.values(members).every((each) => each.batching === undefined), {
+      error: "members are computed in the ensemble's passes: batching stands beside members",
+    }),
   /** What is averaged: probabilities, of which the logarithm is answered, or logits. */
   combine: z.enum(["probabilities", "logits"]).default("probabilities"),
   labels: everyModel.labels,
+  batching: everyModel.batching,
 });
 
 /** One model of a teacher's config, by format. */

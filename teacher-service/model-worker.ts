@@ -42,7 +42,7 @@ export async function start({ model, threads, phases: memory }: ModelInit): Prom
       return probe({ size, resolution, classes }, INPUTS, async (input, data) => {
         const shape = [size, resolution, resolution, CHANNELS] as const;
         const images = { dtype: input, shape, data };
-        return network.compute({ size, input, slices: [{ images, from: 0, count: size }] });
+        return network.compute({ size, slices: [{ images, from: 0, count: size }] });
       });
     },
     async compute(pass) {

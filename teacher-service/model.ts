@@ -1,4 +1,4 @@
-import { type Card, type ImageDtype, WireError } from "@funmatch/wire";
+import { type Card, WireError } from "@funmatch/wire";
 import type { Logger } from "pino";
 import { type Admit, NoMemory } from "./admission.ts";
 import { type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
@@ -7,6 +7,7 @@ import { openDeaths } from "./deaths.ts";
 import { figuresOf, type Loaded, loadModel } from "./loading.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ModelConfig } from "./model-config.ts";
+import type { PassOptions } from "./pass-options.ts";
 import { openPhases, type PhaseSeconds, type Phases, progressOf, total } from "./phases.ts";
 import { pictureOf } from "./picture.ts";
 import { readSeconds } from "./probe-record.ts";
@@ -23,12 +24,11 @@ export interface Model {
   /** Keeps the model loaded until the returned function is called: a request is on its way to it. */
   hold(): () => void;
   /**
-   * The input type under which such images are computed.
-   *
    * @throws WireError `shape_mismatch` naming the shape that would be right
    */
-  inputFor(images: Pick<Images, "dtype" | "shape">): ImageDtype;
-  backlogSeconds(): number;
+  requireShape(shape: Images["shape"]): void;
+  /** See {@link Batcher.backlogSeconds}; a guess while the model is loading. */
+  readonly backlogSeconds: Batcher["backlogSeconds"];
   waitingRequests(): number;
   /** By batch size, as measured while loading; empty until the model is ready. */
   imagesPerSecond(): Record<number, number>;
@@ -62,12 +62,11 @@ export interface Usage {
 export interface ReadyModel {
   readonly version: string;
   readonly classes: number;
-  /** Logits of images that {@link Model.inputFor} took; see {@link Batcher.ask}. */
+  /** Logits of images that {@link Model.requireShape} took; see {@link Batcher.ask}. */
   readonly ask: Batcher["ask"];
 }
 
-export interface ModelOptions {
-  batchSizes: readonly number[];
+export interface ModelOptions extends PassOptions {
   threads: number;
   log: Logger;
   metrics?: Metrics;
@@ -139,6 +138,9 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
     const changed = last && last.facts.version !== facts.version;
     const batcher = openBatcher({
       sizes,
+      ...o.batching,
+      weightOf: o.weightOf,
+      onDrop: (dropped) => o.metrics?.dropped({ model: id, ...dropped }),
       classes: facts.classes,
       compute: (pass) => compute(loaded, pass),
     });
@@ -260,16 +262,14 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
       };
     },
     hold,
-    inputFor({ dtype, shape: [, height, width, channels] }) {
+    requireShape([, height, width, channels]) {
       const wanted = `[N,${resolution},${resolution},${CHANNELS}]`;
       const got = `images of [${height},${width},${channels}]`;
       if (channels !== CHANNELS) throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted}`);
-      if (height === resolution && width === resolution) return dtype;
-      if (!resizes)
+      if (!resizes && (height !== resolution || width !== resolution))
         throw new WireError("shape_mismatch", `${got}: ${id} takes ${wanted} and does not resize`);
-      return "float32";
     },
-    backlogSeconds: () => (state.at === "ready" ? state.batcher.backlogSeconds() : 1),
+    backlogSeconds: (part, team) => (state.at === "ready" ? state.batcher.backlogSeconds(part, team) : 1),
     waitingRequests: () => (state.at === "ready" ? state.batcher.waitingRequests : 0),
     imagesPerSecond: () =>
       Object.fromEntries(

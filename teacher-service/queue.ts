@@ -1,74 +1,67 @@
 import type { Purpose } from "@funmatch/wire";
+import { openFairShare, type Sharing, type Slice } from "./fair-share.ts";
 
 /** What the queue must know of something that waits. */
-export interface Waiting {
+export interface Waiting extends Sharing {
   readonly purpose: Purpose;
-  /** Only members of one group share a forward pass. */
-  readonly group: string;
-  readonly images: number;
 }
 
-/** A run of one item's images: `from`, `from + 1`, … `from + count - 1`. */
-export interface Slice<T> {
-  readonly item: T;
-  readonly from: number;
-  readonly count: number;
-}
-
-/** Who is next: training before evaluation, first come first served within each. */
+/** Who is next: training before evaluation, and within each the teams by their shares. */
 export interface Queue<T extends Waiting> {
   add(item: T): void;
   /** Takes out what is still waiting of somebody who gave up; false when nothing of it was. */
   remove(item: T): boolean;
-  /** Images that could go into the next pass: those of the first in line and of everybody in its group. */
-  ready(): number;
   /**
-   * Takes up to `count` of those images in order. Of an item that does not fit the rest keeps its place,
-   * so that a large request is spread over several passes.
+   * Takes up to `count` images. Of an item that does not fit the rest keeps its place, so that a large request is
+   * spread over several passes.
    */
   take(count: number): Slice<T>[];
+  /** Images that will have been taken once a part (0 to 1) of a team's requests, whole ones, is; 0 when it has none. */
+  until(team: string, part: number): number;
   readonly requests: number;
   readonly images: number;
 }
 
-/** @example const queue = openQueue<Job>(); queue.add(job); const pass = queue.take(Math.min(queue.ready(), 64)); */
-export function openQueue<T extends Waiting>(): Queue<T> {
-  const lines: Record<Purpose, Set<T>> = { train: new Set(), eval: new Set() };
-  const taken = new Map<T, number>();
-  const left = (item: T) => item.images - (taken.get(item) ?? 0);
-  const inOrder = () => [...lines.train, ...lines.eval];
-  const nextGroup = () => {
-    const items = inOrder();
-    return items.filter((item) => item.group === items[0]?.group);
-  };
-  const count = (items: T[]) => items.reduce((sum, item) => sum + left(item), 0);
-  const remove = (item: T) => {
-    taken.delete(item);
-    return lines[item.purpose].delete(item);
-  };
+/** Of the images taken while both wait, evaluation gets one in ten: it is behind, but never for ever. */
+const EVAL_SHARE = 0.1;
+
+/**
+ * @param weightOf a team's share in relation to the others'
+ * @param burst images that a team may have at once after a pause: those of a pass
+ * @example const queue = openQueue<Job>({ weightOf: () => 1, burst: 64 }); queue.add(job); queue.take(64);
+ */
+export function openQueue<T extends Waiting>(o: {
+  weightOf: (team: string) => number;
+  burst: number;
+}): Queue<T> {
+  const shares = { ...o, quantum: Math.ceil(o.burst / 16) };
+  const lines = { train: openFairShare<T>(shares), eval: openFairShare<T>(shares) };
+  /** What evaluation is due, in images. */
+  let due = 0;
+
   return {
-    add: (item) => void lines[item.purpose].add(item),
-    remove,
-    ready: () => count(nextGroup()),
-    take(wanted) {
-      const slices: Slice<T>[] = [];
-      let missing = wanted;
-      for (const item of nextGroup()) {
-        if (missing === 0) break;
-        const from = item.images - left(item);
-        const size = Math.min(missing, item.images - from);
-        slices.push({ item, from, count: size });
-        missing -= size;
-        if (from + size === item.images) remove(item);
-        else taken.set(item, from + size);
-      }
-      return slices;
+    add: (item) => lines[item.purpose].add(item),
+    remove: (item) => lines[item.purpose].remove(item),
+    take(count) {
+      const both = lines.train.images > 0 && lines.eval.images > 0;
+      due = both ? due + EVAL_SHARE * Math.min(count, lines.train.images + lines.eval.images) : 0;
+      const guaranteed = Math.min(Math.floor(due), lines.eval.images, count);
+      due -= guaranteed;
+      const trained = Math.min(count - guaranteed, lines.train.images);
+      return [...lines.train.take(trained), ...lines.eval.take(count - trained)];
+    },
+    until(team, part) {
+      const trained = lines.train.until(team, part);
+      const evaluated = lines.eval.until(team, part);
+      const beside = Math.min(lines.eval.images, (trained * EVAL_SHARE) / (1 - EVAL_SHARE));
+      const before = Math.min(lines.train.images, (evaluated * (1 - EVAL_SHARE)) / EVAL_SHARE);
+      return Math.max(trained + beside, evaluated > 0 ? evaluated + before : 0);
     },
     get requests() {
-      return lines.train.size + lines.eval.size;
+      return lines.train.requests + lines.eval.requests;
     },
     get images() {
-      return count(inOrder());
+      return lines.train.images + lines.eval.images;
     },
   };
 }

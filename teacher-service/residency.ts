@@ -121,7 +121,7 @@ const ACTIVATIONS = 25;
 async function guessedBytes({ config }: Model, batchSizes: readonly number[]): Promise<number> {
   const weights = await Promise.all(membersOf(config).map(bytesOnDisk));
   const { resolution } = pictureOf(config);
-  const images = Math.max(...batchSizes) * resolution * resolution * 3 * 4;
+  const images = Math.max(...(config.batching?.sizes ?? batchSizes)) * resolution * resolution * 3 * 4;
   return 2 * weights.reduce((sum, bytes) => sum + bytes, 0) + ACTIVATIONS * images;
 }
 

@@ -9,14 +9,17 @@ import { openAuth } from "./auth.ts";
 import { openSecrets, type TeacherConfig } from "./config.ts";
 import { drainable } from "./drain.ts";
 import { EXIT } from "./exit-status.ts";
+import { openKeyFile } from "./key-file.ts";
 import { flushed, openLog } from "./log.ts";
 import { usualMemory } from "./memory.ts";
 import { openMetrics } from "./metrics.ts";
 import { type Model, openModel } from "./model.ts";
+import { passOptions } from "./pass-options.ts";
 import { hasUnreadBody, refuse } from "./refusal.ts";
 import { openResidency } from "./residency.ts";
 import { openRoom } from "./room.ts";
 import type { Service } from "./service.ts";
+import { teamRules } from "./team-rules.ts";
 import { answerUnparsable } from "./unparsable.ts";
 
 /**
@@ -24,12 +27,12 @@ import { answerUnparsable } from "./unparsable.ts";
  * ready, and at the end finishes what is in flight.
  *
  * @returns the exit status: see {@link EXIT}
- * @throws UserError for a port that cannot be had, or when no model could be loaded
+ * @throws UserError for a port or keys that cannot be had, or when no model could be loaded
  */
 export async function serve(written: TeacherConfig): Promise<number> {
   const config = openSecrets(written);
   const log = openLog(config.logLevel);
-  const room = openRoom(config.limits.queueBytes);
+  const room = openRoom({ limitBytes: config.limits.queueBytes, rules: teamRules(config.teams) });
   const models = new Map<string, Model>();
   const metrics = openMetrics({
     bytes: () => room.heldBytes,
@@ -37,10 +40,11 @@ export async function serve(written: TeacherConfig): Promise<number> {
   });
   const starting = new Set(loadedAtStart(config));
   const { maxImages, maxBodyBytes, timeoutMs } = config.limits;
+  const keys = config.keys === undefined ? undefined : await openKeyFile(config.keys, log);
   const service: Service = {
     models,
     limits: { maxImages, maxBodyBytes, timeoutMs },
-    authenticate: openAuth(config),
+    authenticate: openAuth({ ...config, keys }),
     room,
     metrics,
     log,
@@ -51,6 +55,7 @@ export async function serve(written: TeacherConfig): Promise<number> {
   try {
     return await run(service, { models, starting }, config);
   } finally {
+    keys?.close();
     await flushed(log);
   }
 }
@@ -73,7 +78,7 @@ async function run(
   const { batchSizes, unloadAfterSeconds, memory = usualMemory() } = config;
   const { admit } = openResidency({ models, memory, unloadAfterSeconds, batchSizes, log });
   for (const [id, model] of Object.entries(config.models))
-    models.set(id, openModel(id, model, { batchSizes, threads, log, metrics, admit }));
+    models.set(id, openModel(id, model, { ...passOptions(config, model), threads, log, metrics, admit }));
   for (const id of [...starting])
     void models
       .get(id)!

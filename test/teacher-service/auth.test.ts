@@ -7,13 +7,13 @@ const identity: Identity = {
   audience: "prof-service",
   team: "vision",
   requestId: "r1",
-  timestamp: Date.now() / 1000,
+  timestamp: 0,
   purpose: "train",
   contentLength: 1000,
   digest: `sha256:${"0".repeat(64)}`,
 };
 const sign = (o: Partial<Identity> = {}, secret = "shared") =>
-  signIdentity(secret, asked.method, asked.path, { ...identity, ...o });
+  signIdentity(secret, asked.method, asked.path, { ...identity, timestamp: Date.now() / 1000, ...o });
 const open = (tokens: string[] = []) =>
   openAuth({ tokens, identity: { secret: "shared", audience: "prof-service", windowSeconds: 60 } });
 
@@ -49,6 +49,14 @@ describe("who may ask", () => {
   ])("not a signature for %s", async (_why, header) => {
     await expect(open()({ ...asked, identity: await header() })).rejects.toMatchObject({
       code: "unauthenticated",
+    });
+  });
+
+  test("not whom another process may have let in: what was signed before the start comes too late", async () => {
+    const header = await sign({ timestamp: Date.now() / 1000 - 2 });
+    await expect(open()({ ...asked, identity: header })).rejects.toMatchObject({
+      code: "loading",
+      retryAfterSeconds: expect.closeTo(2, 1),
     });
   });
 

@@ -78,7 +78,9 @@ describe("the teacher's config", () => {
   });
 
   test("a service without secrets stays on loopback", () => {
-    expect(() => openSecrets(read(`${MODEL}listen: { host: 0.0.0.0 }`))).toThrow("needs tokens or identity");
+    expect(() => openSecrets(read(`${MODEL}listen: { host: 0.0.0.0 }`))).toThrow(
+      "needs tokens, keys or identity",
+    );
     openSecrets(read(`${MODEL}listen: { host: "::1" }`));
     openSecrets(read(`${MODEL}listen: { host: 0.0.0.0 }\ntokens: [abc]`));
   });

@@ -42,7 +42,7 @@ for (const { of, most, model } of NETWORKS) {
     data: new Uint8Array(data as Uint8Array),
   };
   const slices = [{ images, from: 0, count }];
-  const found = await network.compute({ size: count, input: "uint8", slices });
+  const found = await network.compute({ size: count, slices });
   const expected = answers.get("logits")!.data as Float32Array;
   const error = expected.reduce((worst, value, i) => Math.max(worst, Math.abs(value - found[i]!)), 0);
   const largest = expected.reduce((largest_, value) => Math.max(largest_, Math.abs(value)), 0);

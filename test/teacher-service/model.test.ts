@@ -5,23 +5,28 @@ import { readTeacherConfig } from "../../teacher-service/config.ts";
 import { openLog } from "../../teacher-service/log.ts";
 import { openModel } from "../../teacher-service/model.ts";
 import { start } from "../../teacher-service/model-worker.ts";
+import { passOptions } from "../../teacher-service/pass-options.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 async function openTiny() {
   const { configPath, weightsPath } = await writeTeacher({ batchSizes: [4] });
-  const config = readTeacherConfig(configPath).models.tiny!;
+  const service = readTeacherConfig(configPath);
+  const config = service.models.tiny!;
   const threads: Worker[] = [];
   const onThread = (thread: Worker) => void threads.push(thread);
   process.on("worker", onThread);
-  const model = openModel("tiny", config, { batchSizes: [4], threads: 1, log: openLog("silent") });
+  const model = openModel("tiny", config, {
+    ...passOptions(service, config),
+    threads: 1,
+    log: openLog("silent"),
+  });
   await model.load();
   const ask = (count = 2) =>
     model
       .requireReady()
       .ask(
         { dtype: "uint8", shape: [count, 32, 32, 3], data: noise(count * 32 * 32 * 3) },
-        "uint8",
-        "train",
+        { team: "local", purpose: "train" },
         new AbortController().signal,
       )
       .then(({ logits }) => logits);
@@ -67,7 +72,7 @@ test("all batch sizes share one copy of the weights, and any number of images is
   const data = noise(32 * 32 * 3);
   const pass = (size: number) => {
     const images = { dtype: "uint8" as const, shape: [1, 32, 32, 3] as const, data };
-    return api.compute({ size, input: "uint8", slices: [{ images, from: 0, count: 1 }] });
+    return api.compute({ size, slices: [{ images, from: 0, count: 1 }] });
   };
   const [one, many] = [await pass(1), await pass(33)];
   expect(one).toHaveLength(7);

@@ -70,7 +70,7 @@ test.each(students)(
       versions.push(teacher.facts.version);
       const found = await teacher.compute({
         size: 4,
-        input: "uint8",
+
         slices: [{ images, from: 0, count: 3 }],
       });
       expected.forEach((value, i) => {

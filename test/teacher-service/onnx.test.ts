@@ -36,7 +36,7 @@ async function logits(path: string, o: object = {}, size = 4): Promise<number[]>
   const content = { dtype: "uint8" as const, shape: [3, SIDE, SIDE, 3] as const, data: images };
   const found = await network.compute({
     size,
-    input: "uint8",
+
     slices: [{ images: content, from: 0, count: 3 }],
   });
   expect(found).toHaveLength(size * 4);

@@ -27,7 +27,8 @@ async function openModels(
   o: { memory: number; inUseSeconds?: number; unloadAfterSeconds?: number },
 ) {
   const { configPath } = await writeTeacher({ batchSizes: BATCH_SIZES });
-  const config = readTeacherConfig(configPath).models.tiny!;
+  const service = readTeacherConfig(configPath);
+  const config = service.models.tiny!;
   const models = new Map<string, Model>();
   const log = openLog("silent");
   const told: Loaded[] = [];
@@ -38,7 +39,7 @@ async function openModels(
     loaded(id, facts);
   };
   const residency = openResidency({ models, batchSizes: BATCH_SIZES, log, ...o });
-  const options = { batchSizes: BATCH_SIZES, threads: 1, log, metrics, admit: residency.admit };
+  const options = { ...passOptions(service, config), threads: 1, log, metrics, admit: residency.admit };
   for (const id of ids) models.set(id, openModel(id, config, options));
   open.push({ residency, models });
   return { all: ids.map((id) => models.get(id)!), metrics, told };
@@ -47,7 +48,7 @@ async function openModels(
 const stateOf = (model: Model) => model.card().state;
 const logitsOf = async (model: Model) => {
   const images = { dtype: "uint8" as const, shape: [1, 32, 32, 3] as const, data: noise(32 * 32 * 3) };
-  const { logits } = await model.requireReady().ask(images, "uint8", "train", new AbortController().signal);
+  const { logits } = await model.requireReady().ask(images, { team: "local", purpose: "train" }, new AbortController().signal);
   return logits;
 };
 

@@ -28,7 +28,7 @@ async function logits(o: object = {}): Promise<Float32Array> {
   const network = await open(golden, o);
   const data = new Uint8Array(answers.get("pixels")!.data as Uint8Array);
   const images = { dtype: "uint8" as const, shape: [5, SIDE, SIDE, 3] as const, data };
-  return network.compute({ size: 8, input: "uint8", slices: [{ images, from: 0, count: 5 }] });
+  return network.compute({ size: 8, slices: [{ images, from: 0, count: 5 }] });
 }
 
 function difference(found: Float32Array, expected: Float32Array): number {

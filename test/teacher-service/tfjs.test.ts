@@ -138,7 +138,7 @@ const data = noise(3 * SIDE * SIDE * 3);
 async function answer(path: string, o: object, size: number): Promise<number[]> {
   const images = { dtype: "uint8" as const, shape: [3, SIDE, SIDE, 3] as const, data };
   const network = await open(path, o);
-  const found = await network.compute({ size, input: "uint8", slices: [{ images, from: 0, count: 3 }] });
+  const found = await network.compute({ size, slices: [{ images, from: 0, count: 3 }] });
   return [...found.subarray(0, 3 * network.facts.classes)];
 }
 
