@@ -1,9 +1,10 @@
 /** `npm run bench`: every benchmark; `npm run bench -- step`: the named ones; `--tiny`: see that they run. */
 import type { Benchmark } from "./benchmark.ts";
+import { serve } from "./serve.ts";
 import { step } from "./step.ts";
 import { table } from "./table.ts";
 
-const BENCHMARKS: Benchmark[] = [step];
+const BENCHMARKS: Benchmark[] = [step, serve];
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => arg !== "--tiny");
