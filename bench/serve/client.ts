@@ -78,8 +78,7 @@ interface Message {
 
 function messageOf({ protocol, shape, pixels: text }: LoadOrder): Message {
   const pixels = Buffer.from(text, "base64");
-  if (protocol === "bytes")
-    return { headers: { "content-type": "application/octet-stream" }, parts: [pixels] };
+  if (protocol === "bytes") return { headers: { "content-type": "application/x-pixels" }, parts: [pixels] };
   if (protocol === "v2") {
     const input = {
       name: "pixels",

@@ -5,7 +5,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { loadLayersModel } from "@tensorflow/tfjs-layers";
 import type { TfjsConfig } from "../model-config.ts";
 import { asLogits } from "../output-rule.ts";
-import { layOut, preprocessingOf } from "../preprocess.ts";
+import { layOuter, preprocessingOf } from "../preprocess.ts";
 import { pictureInput } from "./input-shape.ts";
 import { namedTensor } from "./named-tensor.ts";
 import { ModelFileError, type Network } from "./network.ts";
@@ -40,6 +40,7 @@ export async function openTfjs(model: TfjsConfig): Promise<Network> {
   if (batch !== undefined)
     throw new ModelFileError(`${path}: input ${input} takes ${batch} images only: leave its first size open`);
   const preprocessing = preprocessingOf(model, layout);
+  const layOut = layOuter(preprocessing);
   const image = layout === "nhwc" ? [resolution, resolution, 3] : [3, resolution, resolution];
   const forward = capture(network, path, input, image, output);
   network.dispose();
@@ -66,7 +67,7 @@ export async function openTfjs(model: TfjsConfig): Promise<Network> {
         versionOf: "files",
       },
     },
-    compute: (pass) => asLogits(run(layOut(pass, preprocessing), pass.size), model.outputs),
+    compute: (pass) => asLogits(run(layOut(pass), pass.size), model.outputs),
   };
 }
 
