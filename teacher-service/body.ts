@@ -8,6 +8,7 @@ import {
   readRequestHead,
   WireError,
 } from "@funmatch/wire";
+import { takeImageMemory } from "./image-memory.ts";
 
 /** Nobody waits for an answer any more. */
 export class ClientGone extends Error {
@@ -94,7 +95,7 @@ export async function receive(
     if (start.length < headLength) return;
     head = readRequestHead(start.subarray(0, headLength), length);
     accept(head);
-    data = new Uint8Array(new SharedArrayBuffer(head.dataLength));
+    data = takeImageMemory(head.dataLength);
     keep(start.subarray(head.dataOffset));
   }
 

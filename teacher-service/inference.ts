@@ -5,6 +5,7 @@ import type { Env } from "./app.ts";
 import { checkSigned } from "./auth.ts";
 import type { Answer } from "./batch.ts";
 import { ClientGone, type Received } from "./body.ts";
+import { giveImageMemory } from "./image-memory.ts";
 import type { Model } from "./model.ts";
 import type { Service } from "./service.ts";
 
@@ -129,6 +130,8 @@ async function answered<H extends Asked>(
 
     const images = { dtype: head.dtype, shape: head.shape, data };
     const answer = await ask(images, model.inputFor(head), head.purpose, deadline.signal);
+    // Every pass with these images is done. After a refusal one may still be under way.
+    giveImageMemory(data);
     trace.answer = answer;
     warnNonFinite(service, c.var.requestId, trace.model, answer.logits);
     service.metrics.answered({
