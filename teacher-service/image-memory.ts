@@ -13,7 +13,8 @@ let keptBytes = 0;
  */
 export function takeImageMemory(bytes: number): Uint8Array<SharedArrayBuffer> {
   const at = kept.findLastIndex((memory) => memory.length === bytes);
-  if (at < 0) return new Uint8Array(new SharedArrayBuffer(bytes));
+  // Memory that could grow begins at a page; TensorFlow would copy what does not begin at a multiple of 64 bytes.
+  if (at < 0) return new Uint8Array(new SharedArrayBuffer(bytes, { maxByteLength: bytes }), 0, bytes);
   keptBytes -= bytes;
   return kept.splice(at, 1)[0]!;
 }
