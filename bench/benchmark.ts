@@ -17,7 +17,7 @@ export interface Row {
   name: string;
   dtype: "float32" | "bfloat16";
   /** Of `ours` and `peers`. Less is better where it is a time. */
-  unit: "ms";
+  unit: "ms" | "images/s";
   /** Medians. */
   ours: number;
   peers: Record<string, number>;
@@ -39,6 +39,10 @@ export function writeResults(name: string, versions: Record<string, string>, row
 
 export function ratioOfTimes(ours: number, peers: Record<string, number>): number {
   return Math.min(...Object.values(peers)) / ours;
+}
+
+export function ratioOfRates(ours: number, peers: Record<string, number>): number {
+  return ours / Math.max(...Object.values(peers));
 }
 
 export function median(values: number[]): number {

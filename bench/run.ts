@@ -1,10 +1,11 @@
 /** `npm run bench`: every benchmark; `npm run bench -- step`: the named ones; `--tiny`: see that they run. */
 import type { Benchmark } from "./benchmark.ts";
 import { fairness } from "./fairness.ts";
+import { serve } from "./serve.ts";
 import { step } from "./step.ts";
 import { table } from "./table.ts";
 
-const BENCHMARKS: Benchmark[] = [step, fairness];
+const BENCHMARKS: Benchmark[] = [step, serve, fairness];
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => arg !== "--tiny");

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { digestFromHash, WireError } from "@funmatch/wire";
-import { pageAligned } from "./page-aligned.ts";
+import { takeImageMemory } from "./image-memory.ts";
 
 /** Nobody waits for an answer any more. */
 export class ClientGone extends Error {
@@ -103,7 +103,7 @@ export async function receive<H extends Placed>(
     if (started < start.length) return;
     head = beginning.read(start);
     accept(head);
-    data = pageAligned(head.dataLength);
+    data = takeImageMemory(head.dataLength);
     keep(start.subarray(head.dataOffset));
     keep(chunk.subarray(first.length));
   }

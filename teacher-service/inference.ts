@@ -5,6 +5,7 @@ import type { Env } from "./app.ts";
 import { checkSigned } from "./auth.ts";
 import type { Answer } from "./batch.ts";
 import { ClientGone, type Received } from "./body.ts";
+import { giveImageMemory } from "./image-memory.ts";
 import type { Model } from "./model.ts";
 import type { Reservation } from "./room.ts";
 import type { Service } from "./service.ts";
@@ -151,6 +152,8 @@ async function answered<H extends Asked>(
     const { team } = c.var.caller;
     const turn = { team, purpose: head.purpose, deadline: deadline.at };
     const answer = await ask(images, turn, deadline.signal);
+    // Every pass with these images is done. After a refusal one may still be under way.
+    giveImageMemory(data);
     trace.answer = answer;
     warnNonFinite(service, c.var.requestId, trace.model, answer.logits);
     service.metrics.answered({

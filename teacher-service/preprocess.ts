@@ -27,32 +27,37 @@ export function preprocessingOf(config: ForeignConfig, layout: "nhwc" | "nchw"):
 }
 
 /**
- * Lays a pass's images out as a network takes them: resized where they have another size, scaled, in its channel
- * order; rows that only fill the batch are zero. A pixel's value does not depend on how it was written: uint8 and
- * float32 give the same bits.
+ * Makes a function that lays a pass's images out as a network takes them: resized where they have another size,
+ * scaled, in its channel order; rows that only fill the batch are zero. A pixel's value does not depend on how it was
+ * written: uint8 and float32 give the same bits.
  *
- * @returns [size,R,R,3] or [size,3,R,R]
+ * @returns gives [size,R,R,3] or [size,3,R,R], in memory that its next call writes to again: fresh memory, zeroed and
+ *   faulted in page by page, would cost more than the pixels do
  */
-export function layOut(pass: Pass, how: Preprocessing): Float32Array {
+export function layOuter(how: Preprocessing): (pass: Pass) => Float32Array {
   const { resolution } = how;
   const length = resolution * resolution * CHANNELS;
-  const batch = new Float32Array(pass.size * length);
   const resized = new Float32Array(length);
   const tables = how.channels.map(({ scale, shift }) =>
     Float32Array.from({ length: 256 }, (_, pixel) => pixel * scale + shift),
   );
-  let at = 0;
-  for (const { images, from, count } of pass.slices) {
-    const values = elements(images, from, count);
-    const [, height, width] = images.shape;
-    for (let i = 0; i < count; i++, at += length) {
-      const own = values.subarray(i * height * width * CHANNELS, (i + 1) * height * width * CHANNELS);
+  let memory = new Float32Array(0);
+  return ({ size, slices }) => {
+    if (memory.length < size * length) memory = new Float32Array(size * length);
+    const batch = memory.subarray(0, size * length);
+    let at = 0;
+    for (const { images, from, count } of slices) {
+      const values = elements(images, from, count);
+      const [, height, width] = images.shape;
       const fits = isOfSize(images, resolution);
-      if (!fits) resizeTo(how.resize, own, [height, width, CHANNELS], resolution, resized, 0);
-      write(fits ? own : resized, batch, at, how, tables);
+      for (let i = 0; i < count; i++, at += length) {
+        const own = values.subarray(i * height * width * CHANNELS, (i + 1) * height * width * CHANNELS);
+        if (!fits) resizeTo(how.resize, own, [height, width, CHANNELS], resolution, resized, 0);
+        write(fits ? own : resized, batch, at, how, tables);
+      }
     }
-  }
-  return batch;
+    return batch.fill(0, at);
+  };
 }
 
 function write(

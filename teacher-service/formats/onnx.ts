@@ -3,7 +3,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-node";
 import type { Pass } from "../batch.ts";
 import type { OnnxConfig } from "../model-config.ts";
 import { asLogits } from "../output-rule.ts";
-import { layOut, preprocessingOf } from "../preprocess.ts";
+import { layOuter, preprocessingOf } from "../preprocess.ts";
 import { pictureInput } from "./input-shape.ts";
 import { namedTensor } from "./named-tensor.ts";
 import { ModelFileError, type Network } from "./network.ts";
@@ -31,6 +31,7 @@ export async function openOnnx(model: OnnxConfig, threads: number, onRead: () =>
   const known = input.shape.map((size) => (typeof size === "number" ? size : undefined));
   const { layout, batch } = pictureInput(model, `${model.path}: input ${input.name}`, known);
   const preprocessing = preprocessingOf(model, layout);
+  const layOut = layOuter(preprocessing);
 
   async function run(images: Float32Array, size: number): Promise<Tensor> {
     const side = model.resolution;
@@ -63,7 +64,7 @@ export async function openOnnx(model: OnnxConfig, threads: number, onRead: () =>
       ...(batch !== undefined && { batchSizes: [batch] }),
     },
     async compute(pass: Pass) {
-      const found = await run(layOut(pass, preprocessing), pass.size);
+      const found = await run(layOut(pass), pass.size);
       return asLogits(found.data as Float32Array, model.outputs);
     },
   };

@@ -2,7 +2,7 @@ import { loadEngine, type OpenedGraph, openSavedModel } from "@funmatch/engine";
 import { teacherVersionOf } from "@funmatch/models";
 import type { SavedModelConfig } from "../model-config.ts";
 import { asLogits } from "../output-rule.ts";
-import { layOut, preprocessingOf } from "../preprocess.ts";
+import { layOuter, preprocessingOf } from "../preprocess.ts";
 import { pictureInput } from "./input-shape.ts";
 import { namedTensor } from "./named-tensor.ts";
 import { ModelFileError, type Network } from "./network.ts";
@@ -26,6 +26,7 @@ export async function openTensorflow(model: SavedModelConfig, onRead: () => void
     throw new ModelFileError(`${path}: input ${inputName} is ${input.dtype}, only float32 is served`);
   const { layout, batch } = pictureInput(model, `${path}: input ${inputName}`, input.shape);
   const preprocessing = preprocessingOf(model, layout);
+  const layOut = layOuter(preprocessing);
   const { path: _path, ...engine } = await loadEngine();
   const graph = open(path, file, input, output);
 
@@ -54,7 +55,7 @@ export async function openTensorflow(model: SavedModelConfig, onRead: () => void
       },
       ...(batch !== undefined && { batchSizes: [batch] }),
     },
-    compute: (pass) => asLogits(run(layOut(pass, preprocessing), pass.size).values, model.outputs),
+    compute: (pass) => asLogits(run(layOut(pass), pass.size).values, model.outputs),
   };
 }
 

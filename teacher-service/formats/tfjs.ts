@@ -5,7 +5,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { loadLayersModel } from "@tensorflow/tfjs-layers";
 import type { TfjsConfig } from "../model-config.ts";
 import { asLogits } from "../output-rule.ts";
-import { layOut, preprocessingOf } from "../preprocess.ts";
+import { layOuter, preprocessingOf } from "../preprocess.ts";
 import { pictureInput } from "./input-shape.ts";
 import { namedTensor } from "./named-tensor.ts";
 import { ModelFileError, type Network } from "./network.ts";
@@ -42,6 +42,7 @@ export async function openTfjs(model: TfjsConfig, onRead: () => void): Promise<N
   if (batch !== undefined)
     throw new ModelFileError(`${path}: input ${input} takes ${batch} images only: leave its first size open`);
   const preprocessing = preprocessingOf(model, layout);
+  const layOut = layOuter(preprocessing);
   const image = layout === "nhwc" ? [resolution, resolution, 3] : [3, resolution, resolution];
   const forward = capture(network, path, input, image, output);
   network.dispose();
@@ -68,7 +69,7 @@ export async function openTfjs(model: TfjsConfig, onRead: () => void): Promise<N
         versionOf: "files",
       },
     },
-    compute: (pass) => asLogits(run(layOut(pass, preprocessing), pass.size), model.outputs),
+    compute: (pass) => asLogits(run(layOut(pass), pass.size), model.outputs),
   };
 }
 

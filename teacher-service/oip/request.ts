@@ -11,6 +11,7 @@ import {
   requestJson,
 } from "@funmatch/wire/oip";
 import { announcedLength, endedEarly, everyChunk, mediaType, type Received, receive } from "../body.ts";
+import { takeImageMemory } from "../image-memory.ts";
 import type { Announced } from "../inference.ts";
 
 /** What clients of the protocol send (Triton's none at all, curl a form's): the body says for itself what it is. */
@@ -140,8 +141,8 @@ async function tensorOf(
   { pieces }: Numbers,
   { dtype, dataLength }: InferHead,
 ): Promise<{ data: Uint8Array<SharedArrayBuffer>; digest: string }> {
-  const data = new Uint8Array(new SharedArrayBuffer(dataLength));
-  const values = dtype === "uint8" ? data : new Float32Array(data.buffer);
+  const data = takeImageMemory(dataLength);
+  const values = dtype === "uint8" ? data : new Float32Array(data.buffer, 0, dataLength / 4);
   const hash = createHash("sha256");
   let filled = 0;
   for (let piece = pieces.shift(); piece; piece = pieces.shift()) {

@@ -7,6 +7,7 @@ import { openLog } from "../../teacher-service/log.ts";
 import { usualMemory } from "../../teacher-service/memory.ts";
 import { openMetrics } from "../../teacher-service/metrics.ts";
 import { type Model, openModel } from "../../teacher-service/model.ts";
+import { passOptions } from "../../teacher-service/pass-options.ts";
 import { openPhases, progressOf } from "../../teacher-service/phases.ts";
 import { recordPath } from "../../teacher-service/probe-record.ts";
 import { openResidency, type Residency } from "../../teacher-service/residency.ts";
@@ -48,7 +49,9 @@ async function openModels(
 const stateOf = (model: Model) => model.card().state;
 const logitsOf = async (model: Model) => {
   const images = { dtype: "uint8" as const, shape: [1, 32, 32, 3] as const, data: noise(32 * 32 * 3) };
-  const { logits } = await model.requireReady().ask(images, { team: "local", purpose: "train" }, new AbortController().signal);
+  const { logits } = await model
+    .requireReady()
+    .ask(images, { team: "local", purpose: "train" }, new AbortController().signal);
   return logits;
 };
 
