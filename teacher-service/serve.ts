@@ -14,6 +14,7 @@ import { type Model, openModel } from "./model.ts";
 import { hasUnreadBody, refuse } from "./refusal.ts";
 import { openRoom } from "./room.ts";
 import type { Service } from "./service.ts";
+import { openTracing } from "./tracing.ts";
 import { answerUnparsable } from "./unparsable.ts";
 
 /**
@@ -39,6 +40,7 @@ export async function serve(written: TeacherConfig): Promise<number> {
     authenticate: openAuth(config),
     room,
     metrics,
+    tracing: await openTracing(config.tracing, log),
     log,
     draining: false,
   };
@@ -46,6 +48,7 @@ export async function serve(written: TeacherConfig): Promise<number> {
   try {
     return await run(service, models, config);
   } finally {
+    await service.tracing.close();
     await flushed(log);
   }
 }
