@@ -8,6 +8,7 @@ import { requireModel } from "./inference.ts";
 import { logits } from "./logits.ts";
 import { errorResponse, isOip } from "./oip/problem.ts";
 import { addOipRoutes } from "./oip/routes.ts";
+import { descriptionRoutes } from "./openapi/routes.ts";
 import { readinessOf } from "./readiness.ts";
 import type { Service } from "./service.ts";
 
@@ -31,6 +32,8 @@ export function createApp(service: Service): Hono<Env> {
     c.set("requestId", given !== undefined && isRequestId(given) ? given : randomUUID());
     await next();
     c.header(HEADERS.requestId, c.var.requestId);
+    if (!c.res.headers.has(HEADERS.serverTiming))
+      c.header(HEADERS.serverTiming, `total;dur=${(performance.now() - c.var.arrived).toFixed(1)}`);
     if (service.draining) c.header("connection", "close");
   });
 
@@ -42,6 +45,8 @@ export function createApp(service: Service): Hono<Env> {
   app.get("/metrics", async (c) =>
     c.body(await service.metrics.text(), 200, { "content-type": service.metrics.contentType }),
   );
+
+  app.route("/", descriptionRoutes());
 
   const authenticated: MiddlewareHandler<Env> = async (c, next) => {
     const caller = await service.authenticate({

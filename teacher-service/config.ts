@@ -9,6 +9,9 @@ import { teamsSchema } from "./team-rules.ts";
 const MiB = 2 ** 20;
 const positive = z.int().positive();
 
+/** What a model may be called, in the config and in addresses. */
+export const modelName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/);
+
 /** What `funmatch-teacher` is told: design.md's keys, and limits with defaults that suit one machine. */
 export const teacherSchema = z.strictObject({
   listen: z
@@ -32,7 +35,7 @@ export const teacherSchema = z.strictObject({
   /** What each team may have of what they share; `*` for those not named. */
   teams: teamsSchema,
   models: z
-    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/), modelSchema, {
+    .record(modelName, modelSchema, {
       error: "expected models by name, made of letters, digits, dots, dashes and underscores",
     })
     .refine((models) => Object.keys(models).length > 0, "at least one model is needed"),
@@ -70,6 +73,15 @@ export const teacherSchema = z.strictObject({
   memory: bytes.optional(),
   /** How long SIGTERM waits for what is in flight. */
   drainSeconds: positive.default(30),
+  /** Spans for an OpenTelemetry collector (OTLP over HTTP); none by default. */
+  tracing: z
+    .strictObject({
+      /** Its address, such as http://collector:4318. */
+      endpoint: z.url({ protocol: /^https?$/, error: "expected an address such as http://collector:4318" }),
+      /** Share of the requests that are told, of those whose caller has not decided. */
+      sampleRatio: z.number().min(0).max(1).default(1),
+    })
+    .optional(),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 

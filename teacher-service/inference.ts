@@ -1,12 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { HEADERS, type ImageDtype, isRequestId, type Purpose, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
+import { routePath } from "hono/route";
 import type { Env } from "./app.ts";
 import { checkSigned } from "./auth.ts";
 import type { Answer } from "./batch.ts";
 import { ClientGone, type Received } from "./body.ts";
 import { giveImageMemory } from "./image-memory.ts";
 import type { Model } from "./model.ts";
+import { timeoutHeader } from "./openapi/headers.ts";
 import type { Reservation } from "./room.ts";
 import type { Service } from "./service.ts";
 
@@ -77,6 +79,8 @@ interface Trace {
   model: string;
   purpose: Purpose | "unknown";
   images?: number;
+  /** When the body was complete (`performance.now()`). */
+  received?: number;
   answer?: Answer;
 }
 
@@ -88,19 +92,34 @@ export async function infer<H extends Asked>(
 ): Promise<Response> {
   const trace: Trace = { model: "unknown", purpose: "unknown" };
   const report = (code: string, status: number, detail?: string) => {
-    const { answer, ...known } = trace;
-    service.metrics.request({ model: known.model, purpose: known.purpose, code });
+    const { answer, received, ...known } = trace;
+    const { requestId, arrived, caller } = c.var;
+    const ended = performance.now();
+    const { model, purpose } = known;
+    service.metrics.request({ model, team: caller.team, purpose, code, seconds: (ended - arrived) / 1000 });
+    const traceId = service.tracing.record({
+      headers: c.env.incoming.headers,
+      route: routePath(c),
+      status,
+      arrived,
+      received,
+      queueSeconds: answer?.queueSeconds,
+      computeSeconds: answer?.computeSeconds,
+      ended,
+      attributes: attributesOf({ ...known, request_id: requestId, team: caller.team, code }),
+    });
     service.log.info(
       {
-        requestId: c.var.requestId,
-        team: c.var.caller.team,
+        requestId,
+        traceId,
+        team: caller.team,
         ...known,
         status,
         code,
         detail,
         queueMs: answer && Math.round(answer.queueSeconds * 1000),
         computeMs: answer && Math.round(answer.computeSeconds * 1000),
-        totalMs: Math.round(performance.now() - c.var.arrived),
+        totalMs: Math.round(ended - arrived),
       },
       "request",
     );
@@ -144,6 +163,7 @@ async function answered<H extends Asked>(
     if (incoming.headers.expect !== undefined) outgoing.writeContinue();
 
     const received = await protocol.receive(incoming, length, accept, deadline.signal);
+    trace.received = performance.now();
     const { head, data, digest } = received;
     if (head.digest !== undefined && head.digest !== digest)
       throw new WireError("digest_mismatch", `the images have ${digest}, the request says ${head.digest}`);
@@ -158,6 +178,7 @@ async function answered<H extends Asked>(
     warnNonFinite(service, c.var.requestId, trace.model, answer.logits);
     service.metrics.answered({
       model: trace.model,
+      team: c.var.caller.team,
       purpose: head.purpose,
       images: head.shape[0],
       bytes: data.length,
@@ -245,7 +266,7 @@ interface Deadline {
 /** Aborts when the client goes away, and with `deadline_exceeded` when its time is up, counted from its arrival. */
 function openDeadline(c: Context<Env>, limitMs: number): Deadline {
   const asked = c.req.header(HEADERS.timeout);
-  if (asked !== undefined && !/^[1-9]\d{0,9}$/.test(asked))
+  if (asked !== undefined && !timeoutHeader.safeParse(asked).success)
     throw new WireError("malformed", `${HEADERS.timeout}: "${asked}" is not a whole number of milliseconds`);
   const deadline = new AbortController();
   let allowed = limitMs;
@@ -275,6 +296,11 @@ function openDeadline(c: Context<Env>, limitMs: number): Deadline {
 function warnNonFinite(service: Service, requestId: string, model: string, logits: Float32Array): void {
   const at = logits.findIndex((value) => !Number.isFinite(value));
   if (at >= 0) service.log.warn({ requestId, model, at }, "logits are not finite");
+}
+
+/** What a span says of a request, under names of our own. */
+function attributesOf(said: Record<string, string | number>): Record<string, string | number> {
+  return Object.fromEntries(Object.entries(said).map(([name, value]) => [`funmatch.${name}`, value]));
 }
 
 function timing(answer: Answer, totalMs: number): string {

@@ -20,6 +20,7 @@ import { openResidency } from "./residency.ts";
 import { openRoom } from "./room.ts";
 import type { Service } from "./service.ts";
 import { teamRules } from "./team-rules.ts";
+import { openTracing } from "./tracing.ts";
 import { answerUnparsable } from "./unparsable.ts";
 
 /**
@@ -47,6 +48,7 @@ export async function serve(written: TeacherConfig): Promise<number> {
     authenticate: openAuth({ ...config, keys }),
     room,
     metrics,
+    tracing: await openTracing(config.tracing, log),
     log,
     starting,
     draining: false,
@@ -56,6 +58,7 @@ export async function serve(written: TeacherConfig): Promise<number> {
     return await run(service, { models, starting }, config);
   } finally {
     keys?.close();
+    await service.tracing.close();
     await flushed(log);
   }
 }

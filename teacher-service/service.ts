@@ -4,6 +4,7 @@ import type { Authenticate } from "./auth.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Model } from "./model.ts";
 import type { Room } from "./room.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** What the routes work with; made by {@link serve}, or piece by piece in a test. */
 export interface Service {
@@ -12,6 +13,7 @@ export interface Service {
   readonly authenticate: Authenticate;
   readonly room: Room;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly log: Logger;
   /** Names of the models that are loaded at start and have not been yet. */
   readonly starting: ReadonlySet<string>;

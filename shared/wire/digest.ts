@@ -1,6 +1,6 @@
 /** SHA-256 digests as the API writes them: `sha256:` and 64 lower-case hexadecimal digits. */
 
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
+export const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /** Whether a string is a digest as the API writes it. */
 export function isDigest(text: string): boolean {

@@ -9,6 +9,7 @@ export {
 } from "./card.ts";
 export { digestFromHash, isDigest, sha256 } from "./digest.ts";
 export { HEADERS, IDENTITY_HEADER, isRequestId, MSGPACK_TYPE } from "./headers.ts";
+export { digestSchema, logitsAnswerSchema, logitsRequestSchema, problemSchema } from "./message-schema.ts";
 export {
   CODES,
   type Problem,

@@ -2,7 +2,7 @@
 import { type Cursor, malformed, readArraySize, readPositiveInteger } from "./msgpack-reader.ts";
 
 /** The largest binary that msgpack can hold, and so the largest of any dimension and of their product. */
-const MOST_BYTES = 0xffff_ffff;
+export const MOST_BYTES = 0xffff_ffff;
 
 /** Reads an array of exactly `rank` positive integers. */
 export function readShape(c: Cursor, place: string, rank: number): number[] {

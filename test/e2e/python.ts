@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
 const NUMPY = ["numpy==2.2.6"];
@@ -13,6 +13,25 @@ export function python(script: string, args: string[], packages = NUMPY): string
     encoding: "utf8",
     env: { ...process.env, PYTHONPATH: modules },
   });
+}
+
+/** Runs a Python module with pinned packages, in the folder for temporary files, while the test goes on; answers its status and all that it said. */
+export async function pythonModule(
+  module: string,
+  args: string[],
+  packages: string[],
+  env: Record<string, string>,
+): Promise<{ status: number | null; said: string }> {
+  const child = spawn("python3", ["-m", module, ...args], {
+    env: { ...process.env, ...env, PYTHONPATH: installed(packages) },
+    cwd: tmpdir(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const parts: string[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (part) => parts.push(part));
+  const [status] = await once(child, "close");
+  return { status, said: parts.join("") };
 }
 
 /** Starts a Python script that serves, with numpy; resolves with the first line that it prints. */

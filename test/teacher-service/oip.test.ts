@@ -352,9 +352,11 @@ describe("refusals", () => {
   test("are counted and leave nothing held", async () => {
     const metrics = async () => (await get("/metrics", {})).text();
     await expect.poll(metrics).toContain("funmatch_held_bytes 0");
-    expect(await metrics()).toMatch(/funmatch_requests_total\{model="tiny",purpose="eval",code="ok"\} [1-9]/);
     expect(await metrics()).toMatch(
-      /funmatch_requests_total\{model="tiny",purpose="train",code="shape_mismatch"\} [1-9]/,
+      /funmatch_requests_total\{model="tiny",team="local",purpose="eval",code="ok"\} [1-9]/,
+    );
+    expect(await metrics()).toMatch(
+      /funmatch_requests_total\{model="tiny",team="local",purpose="train",code="shape_mismatch"\} [1-9]/,
     );
   });
 });

@@ -42,9 +42,10 @@ const images = (count: number, seed = 7) => ({
 });
 /** A request that keeps the model busy for a while. */
 const occupy = () => ask(bodyOf(images(2000)));
+/** The sum over all labels that are not named. */
 const metric = async (name: string) => {
-  const line = (await (await get("/metrics")).text()).split("\n").find((each) => each.startsWith(name));
-  return Number(line?.split(" ").at(-1) ?? 0);
+  const lines = (await (await get("/metrics")).text()).split("\n").filter((each) => each.startsWith(name));
+  return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 };
 
 describe("logits", () => {
@@ -167,7 +168,7 @@ describe("refusals", () => {
   });
 
   test("a deadline that passes in the queue costs no computation", async () => {
-    const computed = 'funmatch_images_total{model="tiny",purpose="train"}';
+    const computed = 'funmatch_images_total{model="tiny",team="local",purpose="train"}';
     const dropped = 'funmatch_dropped_images_total{model="tiny",purpose="train",reason="expired"}';
     const before = await metric(computed);
     let rounds = 0;
@@ -239,6 +240,18 @@ describe("the gateway's signature", () => {
 });
 
 describe("what the service tells of itself", () => {
+  test("the log names the trace that a caller is in", async () => {
+    const trace = "0af7651916cd43dd8448eb211c80319c";
+    const send = (requestId: string, traceparent: string) =>
+      ask(bodyOf(images(1)), { [HEADERS.requestId]: requestId, traceparent });
+    await send("traced", `00-${trace}-b7ad6b7169203331-01`);
+    await send("untraced", "00-no-trace");
+    const line = (id: string) => log.find((each) => each.includes(`"requestId":"${id}"`)) ?? "{}";
+    await until(async () => line("untraced") !== "{}");
+    expect(JSON.parse(line("traced"))).toHaveProperty("traceId", trace);
+    expect(JSON.parse(line("untraced"))).not.toHaveProperty("traceId");
+  });
+
   test("cards, limits, health, readiness and metrics", async () => {
     const { models } = modelListSchema.parse(await (await get("/v1/models")).json());
     expect(models[0]).toMatchObject({ id: "tiny", classes: 7, state: "ready", bitStable: true, maxBatch: 8 });
@@ -251,7 +264,12 @@ describe("what the service tells of itself", () => {
     expect((await get("/healthz", {})).status).toBe(200);
     expect((await get("/readyz", {})).status).toBe(200);
     const metrics = await (await get("/metrics", {})).text();
-    expect(metrics).toMatch(/funmatch_requests_total\{model="tiny",purpose="train",code="ok"\} \d+/);
+    expect(metrics).toMatch(
+      /funmatch_requests_total\{model="tiny",team="local",purpose="train",code="ok"\} \d+/,
+    );
+    expect(metrics).toContain('funmatch_images_total{model="tiny",team="vision",purpose="train"} 2\n');
+    expect(metrics).toMatch(/funmatch_queue_seconds_count\{model="tiny",team="vision",purpose="train"\} 1\n/);
+    expect(metrics).toMatch(/funmatch_event_loop_delay_seconds\{quantile="0.99"\} [\d.e-]+\n/);
     expect(metrics).toContain('funmatch_refusals_total{code="digest_mismatch"} 1');
     expect(metrics).toContain('funmatch_refusals_total{code="unauthenticated"}');
   });
