@@ -1,0 +1,1 @@
+export async function serveAll(_folder: string, _stage: unknown): Promise<void> {}
