@@ -55,7 +55,10 @@ export async function askTeacher(settings: Settings, call: TeacherCall): Promise
     "accept-encoding": "identity",
   });
   if (call.pin !== undefined) headers.set(HEADERS.version, call.pin);
-  if (call.body !== undefined) headers.set("content-type", MSGPACK_TYPE);
+  if (call.body !== undefined) {
+    headers.set("content-type", MSGPACK_TYPE);
+    headers.set("content-length", String(call.body.length));
+  }
   const answer = await send(
     url,
     { method: call.method, headers, body: call.body?.bytes ?? null },
@@ -72,7 +75,9 @@ export async function askTeacher(settings: Settings, call: TeacherCall): Promise
  */
 export async function send(url: URL | string, request: RequestInit, deadline: Deadline): Promise<Response> {
   try {
-    return await fetch(url, { ...request, signal: deadline.signal, redirect: "manual" });
+    // Node wants to hear that a body is sent while it comes in; Workers do not mind.
+    const streamed: RequestInit & { duplex: "half" } = { ...request, duplex: "half" };
+    return await fetch(url, { ...streamed, signal: deadline.signal, redirect: "manual" });
   } catch (cause) {
     throw lost("the teacher cannot be reached", deadline, cause);
   }

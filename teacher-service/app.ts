@@ -4,7 +4,8 @@ import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Caller } from "./auth.ts";
 import { ClientGone } from "./body.ts";
-import { logits, requireModel } from "./logits.ts";
+import { requireModel } from "./inference.ts";
+import { logits } from "./logits.ts";
 import type { Service } from "./service.ts";
 
 export type Env = {

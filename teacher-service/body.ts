@@ -14,10 +14,10 @@ export class ClientGone extends Error {
   override name = "ClientGone";
 }
 
-/** What a logits request brought. */
-export interface Received {
-  readonly head: RequestHead;
-  /** images.data alone, at the start of a shared buffer of exactly its size. */
+/** What a request to compute brought, behind a head of its protocol. */
+export interface Received<H> {
+  readonly head: H;
+  /** The image bytes alone, at the start of a shared buffer of exactly its size. */
   readonly data: Uint8Array<SharedArrayBuffer>;
   /** SHA-256 of `data`. */
   readonly digest: string;
@@ -72,7 +72,7 @@ export async function receive(
   length: number,
   accept: (head: RequestHead) => void,
   signal: AbortSignal,
-): Promise<Received> {
+): Promise<Received<RequestHead>> {
   const headLength = Math.min(HEAD_BYTES, length);
   const hash = createHash("sha256");
   let start: Buffer = Buffer.alloc(0);

@@ -87,7 +87,7 @@ function createServer(service: Service): Server {
     },
     serverOptions: { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 65_000 },
   }) as Server;
-  // The body of a client that asks first is only asked for once its headers have passed: see logits.ts.
+  // The body of a client that asks first is only asked for once its headers have passed: see inference.ts.
   server.on("checkContinue", (request, response) => server.emit("request", request, response));
   server.on("clientError", answerUnparsable);
   return server;
