@@ -160,7 +160,9 @@ function environment(own: Record<string, string>): string[] {
   const outside = Object.entries(process.env)
     .filter(([name]) => OUTSIDE.test(name))
     .map(([name, value]) => [name, value === CERTIFICATES ? GIVEN_CERTIFICATES : (value ?? "")]);
-  return Object.entries({ HOME: "/root", ...Object.fromEntries(outside), ...own }).map((pair) =>
+  // npm's own files may name the certificates by the path that they have here.
+  const npm = existsSync(CERTIFICATES) ? { npm_config_cafile: GIVEN_CERTIFICATES } : {};
+  return Object.entries({ HOME: "/root", ...npm, ...Object.fromEntries(outside), ...own }).map((pair) =>
     pair.join("="),
   );
 }
