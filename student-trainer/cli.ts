@@ -144,8 +144,9 @@ const engine = program.command("engine").description("the TensorFlow engine unde
 engine
   .command("install")
   .option("--cuda", "with NVIDIA's libraries, for a GPU")
+  .option("--portable", "fused operations for levels of CPUs, not for this one: for an image that others run")
   .description("download TensorFlow and compile the binding into the user's cache")
-  .action(async (options: { cuda?: boolean }) => {
+  .action(async (options: { cuda?: boolean; portable?: boolean }) => {
     const { installEngine } = await import("@funmatch/engine/install");
     await installEngine(options);
   });

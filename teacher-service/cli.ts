@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { UserError } from "@funmatch/config";
+import { EngineError, engineInfo } from "@funmatch/engine";
+import { installEngine } from "@funmatch/engine/install";
 import { Command } from "commander";
 import { cards, check } from "./check.ts";
 import { readTeacherConfig } from "./config.ts";
@@ -33,10 +35,29 @@ program
     process.exit(0);
   });
 
+const engine = program.command("engine").description("the TensorFlow engine under the teachers");
+
+engine
+  .command("install")
+  .option("--cuda", "with NVIDIA's libraries, for a GPU")
+  .option("--portable", "fused operations for levels of CPUs, not for this one: for an image that others run")
+  .description("download TensorFlow and compile the binding into the user's cache")
+  .action(async (options: { cuda?: boolean; portable?: boolean }) => {
+    await installEngine(options);
+  });
+
+engine
+  .command("info")
+  .description("versions, device, CPU features and place of the engine")
+  .action(async () => {
+    for (const [key, value] of Object.entries(await engineInfo())) console.log(`${key.padEnd(12)} ${value}`);
+  });
+
 try {
   await program.parseAsync();
 } catch (error) {
   // A mistake of the user's is one line; anything else is a bug and keeps its stack.
-  console.error(error instanceof UserError ? `funmatch-teacher: ${error.message}` : error);
-  process.exit(error instanceof UserError ? EXIT.config : EXIT.fault);
+  const mistake = error instanceof UserError || error instanceof EngineError;
+  console.error(mistake ? `funmatch-teacher: ${error.message}` : error);
+  process.exit(mistake ? EXIT.config : EXIT.fault);
 }

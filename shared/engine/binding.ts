@@ -16,7 +16,7 @@ export interface EngineInfo {
   node: string;
   variant: Variant;
   device: "cpu" | "gpu";
-  /** The families of our own operations, or why there are none or not all. */
+  /** The families of our own operations, the level of CPUs if not this very one, or why there are none or not all. */
   kernels: string;
   /** The directory of the compiled binding. */
   path: string;
@@ -73,7 +73,11 @@ async function load(): Promise<EngineInfo> {
     node: process.versions.node,
     variant: place.variant,
     device: gpu ? "gpu" : "cpu",
-    kernels: [...own.families, ...(own.missing === undefined ? [] : [`(${own.missing})`])].join(" "),
+    kernels: [
+      ...own.families,
+      ...(own.level === undefined ? [] : [`(for ${own.level})`]),
+      ...(own.missing === undefined ? [] : [`(${own.missing})`]),
+    ].join(" "),
     path: place.engine,
   };
 }

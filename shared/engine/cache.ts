@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { cpuFlags } from "./cpu-flags.ts";
+import { type CpuLevel, cpuLevels, hasLevel } from "./cpu-levels.ts";
 import { EngineError } from "./engine-error.ts";
 import { TENSORFLOW, type Variant, type Wheel, wheelsFor } from "./install/pins.ts";
 import { sourceOf } from "./install/sources.ts";
@@ -17,8 +18,12 @@ export interface NativeModule {
   links: boolean;
 }
 
-/** Our own TensorFlow operations: one library for each source, compiled for the very CPU that it runs on. */
+/** Our own TensorFlow operations: one library for each source, compiled for this very CPU or for a level of CPUs. */
 export interface KernelPlace {
+  /** The level's name, or "native". */
+  cpu: string;
+  /** Whether this CPU has the instructions that they are compiled for. */
+  runsHere: boolean;
   /** `kernels/*.cc`, each a family of operations. */
   sources: string[];
   /** What they may include from beside them. */
@@ -36,7 +41,7 @@ export interface KernelPlace {
  *     <cache>/kernels/<key>/                  our own operations, and stamp.json
  *
  * The keys hold everything that goes into what they name, so another version of this project makes another engine;
- * that of the operations holds the CPU's instruction sets too.
+ * that of the operations holds the CPU's instruction sets too, or the level that they are compiled for.
  */
 export interface EnginePlace {
   variant: Variant;
@@ -51,8 +56,10 @@ export interface EnginePlace {
   tensorflow: string;
   include: string;
   engine: string;
-  /** Absent for CUDA: the operations are for the CPU. */
+  /** Our own operations for this very CPU. Absent for CUDA: they are for the CPU. */
   kernels?: KernelPlace;
+  /** The same for levels of CPUs, best first: for an image that is built on one machine and runs on others. */
+  portable: KernelPlace[];
 }
 
 const require = createRequire(import.meta.url);
@@ -63,8 +70,8 @@ export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "funmatch");
 }
 
-/** Names the engine's files for this platform, installed or not. */
-export function enginePlace(variant: Variant): EnginePlace {
+/** Names the engine's files for this platform, installed or not. `cpu`: what the system says that the CPU can do. */
+export function enginePlace(variant: Variant, cpu = cpuFlags()): EnginePlace {
   const platform = `${process.platform}-${process.arch}`;
   const wheels = wheelsFor(platform, variant);
   if (wheels === undefined) {
@@ -83,19 +90,29 @@ export function enginePlace(variant: Variant): EnginePlace {
   const include = join(tensorflow, "tensorflow", "include");
   const engine = join(cache, "engine", key);
   const place = { variant, platform, wheels, modules, flags, key, cache, tensorflow, include, engine };
-  return variant === "cuda" ? place : { ...place, kernels: kernelPlace(cache, platform, name) };
+  if (variant === "cuda") return { ...place, portable: [] };
+  const kernels = (level?: CpuLevel) => kernelPlace(cache, `${TENSORFLOW}-${platform}`, name, cpu, level);
+  return { ...place, kernels: kernels(), portable: cpuLevels().map(kernels) };
 }
 
-function kernelPlace(cache: string, platform: string, tensorflowName: string): KernelPlace {
+function kernelPlace(
+  cache: string,
+  prefix: string,
+  tensorflowName: string,
+  cpu: string[],
+  level?: CpuLevel,
+): KernelPlace {
   const folder = join(import.meta.dirname, "kernels");
   const files = readdirSync(folder).sort();
   const [sources, headers] = [".cc", ".h"].map((end) =>
     files.filter((file) => file.endsWith(end)).map((file) => join(folder, file)),
   ) as [string[], string[]];
-  const flags = kernelFlags(tensorflowName);
+  const flags = kernelFlags(tensorflowName, level);
   const contents = [...sources, ...headers].flatMap((file) => [basename(file), sourceOf(file)]);
-  const key = `${TENSORFLOW}-${platform}-${hash([...flags, cpuFlags().join(" "), ...contents]).slice(0, 12)}`;
-  return { sources, headers, flags, key, directory: join(cache, "kernels", key) };
+  const key = `${prefix}-${hash([...flags, level?.name ?? cpu.join(" "), ...contents]).slice(0, 12)}`;
+  const directory = join(cache, "kernels", key);
+  const runsHere = level === undefined || hasLevel(level, cpu);
+  return { cpu: level?.name ?? "native", runsHere, sources, headers, flags, key, directory };
 }
 
 /** The libraries that are unpacked and linked, by the platform's name for them. */
@@ -130,11 +147,12 @@ function compileFlags(os: string, tensorflowName: string): string[] {
 }
 
 /**
- * As the binding's, but for this CPU and with sums that may be reordered. Not -ffast-math: g++ would link code into
+ * As the binding's, but for this CPU or a level of CPUs, and with sums that may be reordered. Not -ffast-math: g++ would link code into
  * the library that makes the thread that loads it, JavaScript's, treat subnormal numbers as zero.
  */
-function kernelFlags(tensorflowName: string): string[] {
-  const cpu = process.arch === "x64" ? ["-march=native", "-mno-avx512fp16"] : ["-mcpu=native"];
+function kernelFlags(tensorflowName: string, level?: CpuLevel): string[] {
+  const native = process.arch === "x64" ? ["-march=native", "-mno-avx512fp16"] : ["-mcpu=native"];
+  const cpu = level === undefined ? native : [`-march=${level.name}`];
   const sums = ["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno"];
   // The last two as TensorFlow itself was compiled: they change the layout of what it hands to an operation.
   const same = ["-DNDEBUG", "-DEIGEN_MAX_ALIGN_BYTES=64"];

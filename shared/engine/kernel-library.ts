@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { EnginePlace } from "./cache.ts";
-import { hasKernels } from "./install/installed.ts";
+import { isCompiled } from "./install/installed.ts";
 
 /** Among the compiled operations: what could not be compiled, and why. */
 export const FAILED = "failed.txt";
@@ -14,6 +14,8 @@ export interface KernelLibrary {
 /** The families of our own operations that this process has, and why some or all are missing. */
 export interface LoadedKernels {
   families: string[];
+  /** The level of CPUs that they are compiled for, where it is not this very CPU. */
+  level?: string;
   missing?: string;
 }
 
@@ -23,25 +25,29 @@ export function libraryOf(source: string): string {
 }
 
 /**
- * Loads our own operations into the process's TensorFlow, before any graph names them. Each thread may call it; the
- * first does the work. `FUNMATCH_KERNELS=plain` leaves them out: everything is then computed by TensorFlow's own.
+ * Loads our own operations into the process's TensorFlow, before any graph names them: those for this very CPU, else
+ * those for the best level that it has. Each thread may call it; the first does the work. `FUNMATCH_KERNELS=plain` leaves them out: everything is then computed by TensorFlow's own.
  */
 export function loadKernels(
-  { kernels, ...place }: EnginePlace,
+  { kernels, portable }: EnginePlace,
   library: KernelLibrary,
   env: NodeJS.ProcessEnv = process.env,
 ): LoadedKernels {
   if (kernels === undefined) return { families: [], missing: "none for a GPU" };
   if (env.FUNMATCH_KERNELS === "plain") return { families: [], missing: "FUNMATCH_KERNELS is plain" };
-  if (!hasKernels({ kernels, ...place })) {
-    const missing = "not compiled for this CPU; run `npx funmatch engine install`";
+  const places = [kernels, ...portable];
+  const found = places.find((place) => place.runsHere && isCompiled(place));
+  if (found === undefined) {
+    const others = places.filter(isCompiled).map((place) => place.cpu);
+    const missing = `not compiled for this CPU${others.length > 0 ? `, only for ${others.join(" and ")}` : ""}; run \`npx funmatch engine install\``;
     process.stderr.write(`engine: no fused operations, so slower: ${missing}\n`);
     return { families: [], missing };
   }
-  const { directory, sources } = kernels;
+  const { directory, sources, cpu } = found;
   const there = sources.filter((source) => existsSync(join(directory, libraryOf(source))));
   for (const source of there) library.load(join(directory, libraryOf(source)));
   const families = there.map((source) => basename(source, ".cc"));
-  if (there.length === sources.length) return { families };
-  return { families, missing: readFileSync(join(directory, FAILED), "utf8").trim() };
+  const level = cpu === "native" ? {} : { level: cpu };
+  if (there.length === sources.length) return { families, ...level };
+  return { families, ...level, missing: readFileSync(join(directory, FAILED), "utf8").trim() };
 }

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { enginePlace, libraryNames } from "../../shared/engine/cache.ts";
+import { cpuLevels } from "../../shared/engine/cpu-levels.ts";
 import { requireSpace } from "../../shared/engine/install/space.ts";
 import { type PretendTools, pretendTools, script } from "./pretend-tools.ts";
 
@@ -110,6 +111,28 @@ describe("funmatch engine install", () => {
     rmSync(join(cache, "kernels"), { recursive: true });
     rmSync(join(tools.bin, "g++"));
     expect(await install()).toEqual({ status: 0, stdout: "", stderr: "" });
+  });
+
+  test("--portable makes fused operations for levels of CPUs, each with its instructions and no others", async () => {
+    expect(await install("--portable")).toMatchObject({ status: 0 });
+    const levels = cpuLevels().map((level) => level.name);
+    expect(levels.length).toBeGreaterThan(0);
+    expect(readdirSync(join(cache, "kernels"))).toHaveLength(levels.length);
+    expect(calls()).toEqual(["download", ...MODULES, ...levels.flatMap(() => KERNELS).sort()]);
+    const asked = readFileSync(tools.asked, "utf8").match(/-m(arch|cpu)=\S+/g);
+    expect(new Set(asked)).toEqual(new Set(levels.map((level) => `-march=${level}`)));
+    expect(await install("--portable")).toEqual({ status: 0, stdout: "", stderr: "" });
+    // On this machine those for this very CPU are still to be had.
+    await install();
+    expect(readdirSync(join(cache, "kernels"))).toHaveLength(levels.length + 1);
+  });
+
+  test("--portable where there is no compiler says so, if they are not there", async () => {
+    await install();
+    rmSync(join(tools.bin, "g++"));
+    const { status, stderr } = await install("--portable");
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^funmatch: g\+\+ was not found/);
   });
 
   test("fetches again when a library is missing", async () => {
@@ -249,8 +272,12 @@ interface Ended {
   stderr: string;
 }
 
-function install(): Promise<Ended> {
-  return funmatch(["engine", "install"], { ...process.env, FUNMATCH_CACHE: cache, PATH: tools.bin });
+function install(...options: string[]): Promise<Ended> {
+  return funmatch(["engine", "install", ...options], {
+    ...process.env,
+    FUNMATCH_CACHE: cache,
+    PATH: tools.bin,
+  });
 }
 
 function funmatch(args: string[], env: NodeJS.ProcessEnv): Promise<Ended> {

@@ -15,6 +15,8 @@ export interface PretendTools {
   /** Put this, and nothing else, into PATH. */
   bin: string;
   calls: string;
+  /** All that the compiler was asked with, a line for each time. */
+  asked: string;
   /** The sources that were "compiled", one after the other. */
   compiled: string;
 }
@@ -26,6 +28,7 @@ export async function pretendTools(
 ): Promise<PretendTools> {
   const bin = join(directory, "bin");
   const calls = join(directory, "calls.txt");
+  const asked = join(directory, "asked.txt");
   const compiled = join(directory, "compiled.txt");
   mkdirSync(bin, { recursive: true });
   writeFileSync(calls, "");
@@ -54,6 +57,7 @@ export async function pretendTools(
   script(
     join(bin, "g++"),
     `[ "$*" = --version ] && exit 0
+     echo "$*" >> ${asked}
      while [ $# -gt 0 ]; do
        case "$1" in *.cc) cat "$1" >> ${compiled};; -o) output=$2;; esac
        shift
@@ -62,7 +66,7 @@ export async function pretendTools(
      sleep 0.3
      cp ${module} $output`,
   );
-  return { bin, calls, compiled };
+  return { bin, calls, asked, compiled };
 }
 
 /** A program made of lines of shell. */

@@ -8,7 +8,7 @@ import { firstError, linkFlags, loadError } from "./compile.ts";
 
 /**
  * Compiles our own operations into `directory`, as many at once as there are cores (about 10 s each), and loads each
- * in another process; returns the files made. One that fails is left out and named, with the reason, in `failed.txt`:
+ * in another process (not those for a level that this CPU does not have); returns the files made. One that fails is left out and named, with the reason, in `failed.txt`:
  * an engine without it computes the same by TensorFlow's own operations.
  */
 export async function compileKernels(
@@ -37,7 +37,7 @@ export async function compileKernels(
 /** Why there is no library of this source, or undefined if there is one. */
 async function compileOne(
   place: EnginePlace,
-  { flags }: KernelPlace,
+  { flags, runsHere }: KernelPlace,
   source: string,
   directory: string,
 ): Promise<string | undefined> {
@@ -51,6 +51,8 @@ async function compileOne(
     ...output,
   ]);
   if (compiled.status !== 0) return firstError(compiled.stderr);
+  // Already loading a library runs code of it.
+  if (!runsHere) return undefined;
   const modules = place.modules.map((module) => join(place.engine, module.file));
   const loaded = await command(process.execPath, [
     "-e",

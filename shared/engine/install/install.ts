@@ -16,7 +16,7 @@ import { FAILED } from "../kernel-library.ts";
 import { compileModules, hasCompiler, requireCompiler, tryModules } from "./compile.ts";
 import { compileKernels } from "./compile-kernels.ts";
 import { downloadWheel, requirePip } from "./download.ts";
-import { hasKernels, hasModules, hasTensorflow } from "./installed.ts";
+import { hasModules, hasTensorflow, isCompiled } from "./installed.ts";
 import type { Wheel } from "./pins.ts";
 import { type Progress, progressOnStderr } from "./progress.ts";
 import { requireSpace } from "./space.ts";
@@ -26,6 +26,8 @@ import { unpack } from "./unpack.ts";
 export interface InstallOptions {
   /** NVIDIA GPUs: TensorFlow's CUDA build and the NVIDIA libraries it needs (Linux x64). */
   cuda?: boolean;
+  /** Our own operations for levels of CPUs instead of this very one: for an image that other machines run. */
+  portable?: boolean;
   /** Default: lines on stderr. */
   onProgress?: (progress: Progress) => void;
 }
@@ -42,9 +44,12 @@ type Report = (progress: Omit<Progress, "seconds">) => void;
  */
 export async function installEngine(options: InstallOptions = {}): Promise<EnginePlace> {
   const place = enginePlace(options.cuda ? "cuda" : "cpu");
+  const own = place.kernels === undefined ? [] : [place.kernels];
+  const wanted = options.portable ? place.portable : own;
   const complete = hasTensorflow(place) && hasModules(place);
+  if (complete && wanted.every(isCompiled)) return place;
   // An engine that came without them, from a machine with a compiler, works on one that has none.
-  if (complete && (hasKernels(place) || !(await hasCompiler()))) return place;
+  if (complete && !options.portable && !(await hasCompiler())) return place;
   const onProgress = options.onProgress ?? progressOnStderr();
   const began = performance.now();
   const report: Report = (p) => onProgress({ ...p, seconds: (performance.now() - began) / 1000 });
@@ -56,9 +61,7 @@ export async function installEngine(options: InstallOptions = {}): Promise<Engin
     removePartial(place);
     if (!hasTensorflow(place)) await installTensorflow(place, report);
     if (!hasModules(place)) await installModules(place, report);
-    if (place.kernels !== undefined && !hasKernels(place)) {
-      await installKernels(place, place.kernels, report);
-    }
+    for (const kernels of wanted) if (!isCompiled(kernels)) await installKernels(place, kernels, report);
   } finally {
     await unlock();
   }
@@ -129,7 +132,8 @@ async function installModules(place: EnginePlace, report: Report): Promise<void>
 async function installKernels(place: EnginePlace, kernels: KernelPlace, report: Report): Promise<void> {
   const partial = partialOf(kernels.directory);
   mkdirSync(partial, { recursive: true });
-  const files = await compiling(report, "fused operations for this CPU", () =>
+  const cpu = kernels.cpu === "native" ? "this CPU" : kernels.cpu;
+  const files = await compiling(report, `fused operations for ${cpu}`, () =>
     compileKernels(place, kernels, partial),
   );
   if (files.includes(FAILED)) {
@@ -183,8 +187,9 @@ function partialOf(directory: string): string {
 
 /** What an interrupted installation left. We hold the lock, so nobody is at work on it. */
 function removePartial(place: EnginePlace): void {
-  const made = [place.tensorflow, place.engine, ...(place.kernels ? [place.kernels.directory] : [])];
-  for (const parent of made.map((directory) => dirname(directory))) {
+  const kernels = place.portable.concat(place.kernels ?? []).map((kernel) => kernel.directory);
+  const made = [place.tensorflow, place.engine, ...kernels].map((directory) => dirname(directory));
+  for (const parent of new Set(made)) {
     if (!existsSync(parent)) continue;
     for (const name of readdirSync(parent)) {
       if (name.endsWith(".partial")) rmSync(join(parent, name), { recursive: true, force: true });

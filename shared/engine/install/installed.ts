@@ -1,4 +1,4 @@
-import { type EnginePlace, enginePlace } from "../cache.ts";
+import { type EnginePlace, enginePlace, type KernelPlace } from "../cache.ts";
 import { type Variant, wheelsFor } from "./pins.ts";
 import { isStamped } from "./stamp.ts";
 
@@ -15,9 +15,14 @@ export function hasModules(place: EnginePlace): boolean {
   return isStamped(place.engine, [place.key]);
 }
 
-/** True if our own operations were compiled for this CPU, or tried to be; also where the engine has none. */
+/** True if our own operations were compiled into this place, or tried to be. */
+export function isCompiled({ directory, key }: KernelPlace): boolean {
+  return isStamped(directory, [key]);
+}
+
+/** True if that was done for this very CPU; also where the engine has none. */
 export function hasKernels({ kernels }: EnginePlace): boolean {
-  return kernels === undefined || isStamped(kernels.directory, [kernels.key]);
+  return kernels === undefined || isCompiled(kernels);
 }
 
 /**
@@ -28,6 +33,6 @@ export function installedEngine(env: NodeJS.ProcessEnv = process.env): EnginePla
   const variants: Variant[] = env.FUNMATCH_DEVICE === "cpu" ? ["cpu"] : ["cuda", "cpu"];
   return variants
     .filter((variant) => wheelsFor(`${process.platform}-${process.arch}`, variant) !== undefined)
-    .map(enginePlace)
+    .map((variant) => enginePlace(variant))
     .find((place) => hasTensorflow(place) && hasModules(place));
 }

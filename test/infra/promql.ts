@@ -1,0 +1,28 @@
+import { parser } from "@prometheus-io/lezer-promql";
+
+/** Grafana's and the adapter's templates, as they might be filled in. */
+const FILLED: [RegExp, string][] = [
+  [/\$__rate_interval/g, "1m"],
+  [/<<\.LabelMatchers>>/g, 'pod="x"'],
+  [/<<\.GroupBy>>/g, "pod"],
+];
+
+/**
+ * The metrics that an expression reads.
+ *
+ * @throws Error with the place, when Prometheus's own grammar does not take it
+ */
+export function metricsOf(expression: string): string[] {
+  const text = FILLED.reduce((filled, [template, value]) => filled.replace(template, value), expression);
+  const names = new Set<string>();
+  parser.parse(text).iterate({
+    enter(node) {
+      if (node.type.isError) throw new Error(`not PromQL at ${node.from}: ${text}`);
+      if (node.name === "VectorSelector") {
+        const name = node.node.getChild("Identifier");
+        if (name) names.add(text.slice(name.from, name.to));
+      }
+    },
+  });
+  return [...names];
+}
