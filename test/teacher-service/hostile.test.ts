@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bodyOf, logitsOf, post } from "./ask.ts";
 import { MAX_BODY, SIDE, TOKEN } from "./hostile/mutants.ts";
 import { overload } from "./hostile/overload.ts";
+import { soak } from "./hostile/soak.ts";
 import { liar, metric, STORMED, storm } from "./hostile/storm.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
@@ -133,4 +134,13 @@ describe("connections that say hardly anything", () => {
     clearInterval(drip);
     await works();
   }, 60_000);
+});
+
+test("mixed load for a quarter of a minute: everybody is answered or refused rightly, nothing is left behind", async () => {
+  const found = await soak(service.url, { seconds: 15, everySeconds: 5, pauseMs: 30, seed: 3 });
+  expect(found.wrong).toEqual([]);
+  expect(found.answered).toBeGreaterThan(50);
+  expect(found.hungUp).toBeGreaterThan(0);
+  expect(found.held).toBe(0);
+  await works();
 });
