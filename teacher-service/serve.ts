@@ -110,7 +110,12 @@ function createServer(service: Service): Server {
       await refuse(incoming, outgoing, response);
       return RESPONSE_ALREADY_SENT;
     },
-    serverOptions: { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 65_000 },
+    serverOptions: {
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 2_000,
+      requestTimeout: 0,
+      keepAliveTimeout: 65_000,
+    },
   }) as Server;
   // The body of a client that asks first is only asked for once its headers have passed: see inference.ts.
   server.on("checkContinue", (request, response) => server.emit("request", request, response));
