@@ -62,6 +62,36 @@ program
   });
 
 program
+  .command("study")
+  .argument("<config>", "YAML file of the study")
+  .option("--plan", "say how many runs, steps and hours it is, and end")
+  .option("--page", "write its page again from the files of its runs, and end")
+  .description("make every run of a grid of configs and one page of all; what is there already is kept")
+  .action(async (path: string, options: { plan?: boolean; page?: boolean }) => {
+    const { readStudyConfig } = await import("./study/study-config.ts");
+    const { openStudy, runStudy } = await import("./study/study.ts");
+    const study = readStudyConfig(path);
+    const signal = interrupt();
+    if (options.plan) {
+      const { planStudy } = await import("./study/study-plan.ts");
+      const { cells, parallel } = openStudy(study);
+      const say = (line: string) => process.stderr.write(`${line}\n`);
+      const lines = await planStudy(study, cells, { parallel, seconds: 20, signal, say });
+      for (const line of lines) console.log(line);
+      return;
+    }
+    if (options.page) {
+      const { writeStudyPage } = await import("./study/study-page.ts");
+      console.log(await writeStudyPage(study, openStudy(study).cells));
+      return;
+    }
+    const { page, failed, interrupted } = await runStudy(study, { signal });
+    console.log(page);
+    if (interrupted) process.stderr.write("interrupted; the same command goes on from there\n");
+    process.exitCode = failed > 0 ? 1 : 0;
+  });
+
+program
   .command("eval")
   .argument("<run>", "folder of a run")
   .option(

@@ -7,12 +7,14 @@ import { compact } from "./words.ts";
 
 use([LineChart, CustomChart, GridComponent, SVGRenderer]);
 
+export type Colour = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+
 /** One line of a chart. */
 export interface Line {
   name: string;
   points: Point[];
   /** Which of the page's series colours, from 1. */
-  colour: 1 | 2 | 3 | 4 | 5;
+  colour: Colour;
   /** A level to compare with, such as the teacher's accuracy. */
   dashed?: boolean;
 }
@@ -28,6 +30,8 @@ export interface Chart {
   log?: boolean;
   /** The values are shares of one whole: the scale does not go past it. */
   share?: boolean;
+  /** Steps on a logarithmic scale: for lengths of which each is a multiple of the one before. */
+  logSteps?: boolean;
 }
 
 const WIDTH = 540;
@@ -47,12 +51,16 @@ const COLOURS = {
   "#030303": "var(--series-3)",
   "#030304": "var(--series-4)",
   "#030305": "var(--series-5)",
+  "#030306": "var(--series-6)",
+  "#030307": "var(--series-7)",
+  "#030308": "var(--series-8)",
+  "#030309": "var(--series-9)",
 } as const;
 const INK = "#010101";
 const RULE = "#020202";
 const seriesColour = (line: Line) => `#03030${line.colour}`;
 
-/** Draws a chart as SVG to be set into a page that defines --muted, --rule and --series-1 … 5. */
+/** Draws a chart as SVG to be set into a page that defines --muted, --rule and --series-1 … 9. */
 export function svgOf(chart: Chart): string {
   const drawing = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   drawing.setOption({
@@ -68,9 +76,7 @@ export function svgOf(chart: Chart): string {
     },
     xAxis: axis(compact, {
       splitNumber: 5,
-      min: 0,
-      max: "dataMax",
-      minInterval: 1,
+      ...(chart.logSteps ? logSteps(chart.lines) : { min: 0, max: "dataMax", minInterval: 1 }),
       splitLine: { show: false },
       axisLine: { lineStyle: { color: RULE } },
     }),
@@ -106,6 +112,12 @@ function shareScale(lines: Line[]): { min: number; max: number; interval: number
   const interval = [0.01, 0.02, 0.05, 0.1].find((step) => (max - min) / step < 5.5) ?? 0.2;
   const marks = (share: number) => Number((share / interval).toFixed(6)); // 0.15 / 0.05 is not 3
   return { min: interval * Math.floor(marks(min)), max: interval * Math.ceil(marks(max)), interval };
+}
+
+/** From half of the shortest to twice the longest, so that no point lies on the frame. */
+function logSteps(lines: Line[]): { type: "log"; min: number; max: number } {
+  const steps = lines.flatMap(({ points }) => points.map(({ step }) => step));
+  return { type: "log", min: Math.min(...steps) / 1.5, max: Math.max(...steps) * 1.5 };
 }
 
 function lineOf(line: Line): object {

@@ -1,11 +1,10 @@
 import type { Card } from "@funmatch/wire";
 import type { Contract } from "../teach/contract.ts";
-import { type Chart, svgOf } from "./charts.ts";
 import { chartsOf } from "./curves.ts";
+import { document, figure, section } from "./document.ts";
 import type { Curves, EvaluationLine } from "./metrics.ts";
 import { resultTables } from "./results.ts";
 import { type StudentSettings, studentName } from "./student-name.ts";
-import { STYLE } from "./style.ts";
 import type { Summary } from "./summary.ts";
 import { compact, counted, duration, escaped, percent } from "./words.ts";
 
@@ -50,24 +49,7 @@ export function pageOf(told: Told): string {
     ),
     section("Configuration", `<pre>${escaped(config)}</pre>`),
   ];
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${escaped(name)} · FunMatch</title>
-<style>${STYLE}</style>
-<body>
-<header>
-<h1>${escaped(name)}</h1>
-<p>${escaped(subtitle(told))}</p>
-</header>
-<main>
-${sections.filter(Boolean).join("\n")}
-</main>
-</body>
-</html>
-`;
+  return document({ title: name, subtitle: subtitle(told), sections });
 }
 
 function subtitle({ settings, cards, summary, curves }: Told): string {
@@ -138,17 +120,6 @@ function warnings(contracts: Contract[]): string {
   return section("Warnings", `<ul>${all.map((one) => `<li>${escaped(one)}</li>`).join("")}</ul>`);
 }
 
-function figure(chart: Chart): string {
-  const legend = chart.lines.map(
-    ({ name, colour, dashed }) =>
-      `<li><i class="series-${colour}${dashed ? " dashed" : ""}"></i>${escaped(name)}</li>`,
-  );
-  const thinned = chart.lines.some(({ points }) => points.some(({ count }) => count > 1));
-  const caption = thinned ? `${chart.caption}; shaded: smallest to largest` : chart.caption;
-  const key = legend.length > 1 ? `<ul>${legend.join("")}</ul>` : "";
-  return `<figure><figcaption><b>${chart.title}</b>${escaped(caption)}</figcaption>${key}${svgOf(chart)}</figure>`;
-}
-
 function sampleSection(samples: Buffer, settings: Told["settings"]): string {
   const beside = besideStudent(settings);
   const who = beside ? "student and teacher" : settings.design === "labels" ? "the student" : "the teacher";
@@ -217,8 +188,4 @@ function cardFacts(card: Card): [string, string][] {
 
 function facts(pairs: [string, string][]): string {
   return `<dl class="facts">${pairs.map(([k, v]) => `<dt>${escaped(k)}</dt><dd>${escaped(v)}</dd>`).join("")}</dl>`;
-}
-
-function section(title: string, html: string): string {
-  return `<section><h2>${title}</h2>${html}</section>`;
 }

@@ -2,10 +2,12 @@
 export const STYLE = `
 :root { --ground: #fbfaf8; --card: #ffffff; --ink: #1c1b1a; --muted: #6b6863; --rule: #e4e1dc;
   --series-1: #2a63c9; --series-2: #c2560c; --series-3: #0c7a68;
-  --series-4: #8a3fb0; --series-5: #a8790a; }
+  --series-4: #8a3fb0; --series-5: #a8790a; --series-6: #b8255f;
+  --series-7: #4d7c0f; --series-8: #0e7490; --series-9: #6b5b4b; }
 @media (prefers-color-scheme: dark) { :root { --ground: #141413; --card: #1d1d1b; --ink: #ecebe8;
   --muted: #a3a09a; --rule: #34332f; --series-1: #7fabff; --series-2: #ff9f5f; --series-3: #4cc9b0;
-  --series-4: #cf93ec; --series-5: #e0b84a; } }
+  --series-4: #cf93ec; --series-5: #e0b84a; --series-6: #ff7eb0; --series-7: #a3d65c; --series-8: #5cc8e0;
+  --series-9: #c9b8a6; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1120px; padding: 40px 24px 72px; background: var(--ground); color: var(--ink);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -34,6 +36,10 @@ i.series-2 { border-color: var(--series-2); }
 i.series-3 { border-color: var(--series-3); }
 i.series-4 { border-color: var(--series-4); }
 i.series-5 { border-color: var(--series-5); }
+i.series-6 { border-color: var(--series-6); }
+i.series-7 { border-color: var(--series-7); }
+i.series-8 { border-color: var(--series-8); }
+i.series-9 { border-color: var(--series-9); }
 figure svg { width: 100%; height: auto; margin-top: auto; }
 .samples { width: 100%; max-width: 760px; image-rendering: pixelated; display: block; }
 .wide { overflow-x: auto; }

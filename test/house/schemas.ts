@@ -4,12 +4,14 @@
  */
 import { writeFileSync } from "node:fs";
 import { trainSchema } from "funmatch/config";
+import { studySchema } from "funmatch/study";
 import { gatewaySchema } from "funmatch-gateway/config";
 import { teacherSchema } from "funmatch-teacher/config";
 import { z } from "zod";
 
 export const SCHEMAS = {
   "run.schema.json": trainSchema,
+  "study.schema.json": studySchema,
   "teacher.schema.json": teacherSchema,
   "gateway.schema.json": gatewaySchema,
 };
