@@ -42,7 +42,7 @@ afterAll(async () => {
 test("3,000 mutated requests: each is refused for what is wrong with it, none fails", async () => {
   const { sent, validPrefix, byCode, wrong } = await storm(service.url, {
     ...{ count: 3000, seed: 1 },
-    protocols: ["v1"],
+    protocols: ["v1", "v2"],
   });
   expect(wrong).toEqual([]);
   expect(validPrefix).toBeGreaterThan(sent / 2);
@@ -51,7 +51,7 @@ test("3,000 mutated requests: each is refused for what is wrong with it, none fa
       ...["malformed", "unauthenticated", "forbidden", "unknown_model", "not_found", "version_mismatch"],
       ...["length_required", "too_large", "unsupported_media_type"],
       ...["digest_mismatch", "shape_mismatch", "bad_dtype"],
-      //V2
+      ...["v2 400", "v2 401", "v2 404", "v2 411", "v2 413", "v2 415"],
     ]),
   );
   await nothingHeld();

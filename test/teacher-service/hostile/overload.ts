@@ -6,12 +6,13 @@ import { noise } from "../tiny-teacher.ts";
 import { SIDE } from "./mutants.ts";
 import { metric } from "./storm.ts";
 
-const HOLDERS = 20;
+/** Of twenty bodies that the service may hold one team has fifteen at most: three times what is then free. */
+const HOLDERS = 15;
 
 /**
- * Announces bodies that never come until the service holds all it may, and asks meanwhile.
+ * Announces bodies that never come until a team holds all it may, and asks meanwhile.
  *
- * @param o.bodyBytes what each of the twenty announces: together all that the service may hold
+ * @param o.bodyBytes what each of them announces, a twentieth of what the service may hold
  * @returns how many of `asks` good requests were told `overloaded`, with a time to come back
  */
 export async function overload(

@@ -72,7 +72,7 @@ export async function soak(
   }
   async function enemy(): Promise<void> {
     for (let seed = o.seed; elapsed() < o.seconds; seed++) {
-      const { wrong } = await storm(url, { count: 50, seed, protocols: ["v1"] });
+      const { wrong } = await storm(url, { count: 50, seed, protocols: ["v1", "v2"] });
       result.wrong.push(...wrong);
       await sleep(20 * o.pauseMs);
     }
