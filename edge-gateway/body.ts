@@ -68,33 +68,58 @@ export async function readWhole({ first, rest, length }: Incoming): Promise<Uint
   return body;
 }
 
+/** A body on its way to a teacher. */
+export interface Upload {
+  /** Whether all of it is still here or in the socket, so that it can be sent to another teacher. */
+  whole(): boolean;
+  /** Whether the client broke off. */
+  brokeOff(): boolean;
+  /**
+   * Sends it on as it comes in. If nobody takes it any more, the rest is read and dropped, so that the client's sending
+   * ends in peace. (A native `pipeTo` would break the source with its destination.)
+   *
+   * @param refused says that nobody will take it, also if a piece is just being waited for
+   * @returns once the client has sent everything or has gone, or it was refused while it was whole
+   */
+  pour(into: WritableStream<Uint8Array>, refused: AbortSignal): Promise<void>;
+}
+
 /**
- * Sends a body on as it comes in. If nobody takes it any more, the rest is read and dropped, so that the client's
- * sending ends in peace. (A native `pipeTo` would break the source with its destination.)
- *
- * @param refused says that nobody will take it, also if a piece is just being waited for
- * @returns once the client has sent everything, or has gone
+ * @example
+ * const upload = openUpload(incoming);
+ * const heard = upload.pour(pipe.writable, refused.signal);
  */
-export async function pour(
-  { first, rest }: Incoming,
-  into: WritableStream<Uint8Array>,
-  refused: AbortSignal,
-): Promise<void> {
-  const writer = into.getWriter();
-  let taken = true;
-  refused.addEventListener("abort", () => {
-    writer.abort().catch(() => {});
-  });
-  const write = async (bytes: Uint8Array) => {
-    if (taken) await writer.write(bytes).catch(() => (taken = false));
+export function openUpload({ first, rest, length }: Incoming): Upload {
+  let whole = true;
+  let brokeOff = false;
+  return {
+    whole: () => whole,
+    brokeOff: () => brokeOff,
+    async pour(into, refused) {
+      const writer = into.getWriter();
+      let taken = true;
+      const give = () => void writer.abort().catch(() => {});
+      refused.addEventListener("abort", give);
+      const write = async (bytes: Uint8Array) => {
+        if (taken) await writer.write(bytes).catch(() => (taken = false));
+      };
+      await write(first);
+      if (refused.aborted) return;
+      whole = false;
+      let sent = first.length;
+      try {
+        for await (const chunk of chunks(rest)) {
+          sent += chunk.length;
+          await write(chunk);
+        }
+      } catch {
+        // told by what was sent
+      }
+      brokeOff = sent !== length;
+      // Breaking off breaks the call to the teacher too.
+      await (brokeOff ? writer.abort() : writer.close()).catch(() => {});
+    },
   };
-  try {
-    await write(first);
-    for await (const chunk of chunks(rest)) await write(chunk);
-    await writer.close();
-  } catch (gone) {
-    await writer.abort(gone).catch(() => {}); // breaks the call to the teacher too, which is where it is reported
-  }
 }
 
 /** Reads and drops what a refused client is still sending. */

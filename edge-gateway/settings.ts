@@ -1,5 +1,9 @@
 import * as z from "zod";
 
+/** What a model may be called. It becomes part of the teacher's address, so "..", say, is none. */
+export const MODEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const model = z.string().regex(MODEL, "must be the name of a model");
+
 const secret = z.string().min(16, "must have at least 16 characters");
 
 const settingsSchema = z
