@@ -1,9 +1,9 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 import { fakeTeacher } from "./test/edge-gateway/fake-teacher.ts";
+import { VARIABLES } from "./test/edge-gateway/hosts/settings.ts";
 
-const secret = "shared-by-gateway-and-teacher";
-const teacher = fakeTeacher({ secret, audience: "funmatch-teacher" });
+const teacher = fakeTeacher({ secret: VARIABLES.TEACHER_SECRET, audience: VARIABLES.AUDIENCE });
 
 /** Tests of the gateway, run inside workerd; what they send out reaches a fake teacher. */
 export default defineConfig({
@@ -11,12 +11,7 @@ export default defineConfig({
     cloudflareTest({
       wrangler: { configPath: "./wrangler.toml" },
       miniflare: {
-        bindings: {
-          TEACHER_URL: "http://teacher.test",
-          TEACHER_SECRET: secret,
-          KEY_PEPPER: "mixed-into-every-stored-key",
-          ADMIN_TOKEN: "lets-one-make-the-first-key",
-        },
+        bindings: { ...VARIABLES, TEACHER_URL: "http://teacher.test" },
         outboundService: (request) => {
           if (new URL(request.url).host !== "teacher.test") throw new Error("connection refused");
           return teacher.fetch(request as never) as never;
@@ -24,5 +19,6 @@ export default defineConfig({
       },
     }),
   ],
-  test: { include: ["test/edge-gateway/**/*.test.ts"] },
+  resolve: { alias: { "#host": new URL("./test/edge-gateway/hosts/workerd.ts", import.meta.url).pathname } },
+  test: { include: ["test/edge-gateway/*.test.ts", "test/edge-gateway/workerd/*.test.ts"] },
 });

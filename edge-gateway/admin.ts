@@ -9,6 +9,11 @@ const newKeySchema = z.strictObject({
   scopes: z.array(z.enum(SCOPES)).min(1),
   /** Left out: all models, also those that come later. */
   models: z.array(z.string().regex(MODEL, "must be the name of a model")).min(1).optional(),
+  /** Left out: it opens doors until it is revoked. */
+  expiresAt: z.iso
+    .datetime({ offset: true, error: "must be a time such as 2027-01-31T12:00:00Z" })
+    .refine((time) => Date.parse(time) > Date.now(), "must be in the future")
+    .optional(),
 });
 
 /**
@@ -24,7 +29,7 @@ export function adminRoutes(): Hono<GatewayEnv> {
   app.post("/keys", async (c) => {
     const asked = newKeySchema.safeParse(await c.req.json().catch(() => undefined));
     if (!asked.success) throw new WireError("malformed", explain(asked.error));
-    const { team, scopes, models } = asked.data;
+    const { team, scopes, models, expiresAt } = asked.data;
     const key = newKey(team);
     const record: KeyRecord = {
       id: crypto.randomUUID(),
@@ -33,6 +38,8 @@ export function adminRoutes(): Hono<GatewayEnv> {
       models: models ?? null,
       createdAt: new Date().toISOString(),
       revokedAt: null,
+      expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+      lastUsedAt: null,
     };
     await c.env.keys.add(record, await hashKey(key, c.env.settings.keyPepper));
     // The only time that the key is seen: what is stored cannot be turned back into it.

@@ -26,6 +26,7 @@ export function createApp(): Hono<GatewayEnv> {
     c.header(HEADERS.requestId, requestId);
   });
 
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", tellReadiness);
   app.route("/admin", adminRoutes());
   app.use("/v1/*", authenticate);

@@ -121,7 +121,7 @@ async function callerOf(token: string, { keys, settings }: Platform): Promise<Ca
   const found = await keys.find(hash);
   if (found === null) {
     believed.delete(hash);
-    throw new WireError("unauthenticated", "this key is unknown or revoked");
+    throw new WireError("unauthenticated", "this key is unknown, revoked or expired");
   }
   const caller: Caller = {
     team: found.team,
@@ -129,7 +129,8 @@ async function callerOf(token: string, { keys, settings }: Platform): Promise<Ca
     models: found.models && [...found.models],
   };
   if (believed.size >= MOST_BELIEVED) believed.clear();
-  believed.set(hash, { caller, until: Date.now() + BELIEVED_MS });
+  const end = found.expiresAt === null ? Infinity : Date.parse(found.expiresAt);
+  believed.set(hash, { caller, until: Math.min(Date.now() + BELIEVED_MS, end) });
   return caller;
 }
 

@@ -176,12 +176,22 @@ async function readAtLeast(body: ReadableStream<Uint8Array>, bytes: number): Pro
 
 /** The stream in pieces of up to 256 kB; a piece is only good until the next one is asked for. */
 async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader({ mode: "byob" });
+  const reader = byteReader(body);
+  if (reader === undefined) return yield* body;
   let buffer = new ArrayBuffer(256 * 1024);
   for (;;) {
     const { done, value } = await reader.read(new Uint8Array(buffer));
     if (done) return;
     yield value;
     buffer = value.buffer;
+  }
+}
+
+/** A reader that fills one buffer again and again; none of a stream that hands out buffers of its own, as Node's do. */
+function byteReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | undefined {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch {
+    return undefined;
   }
 }

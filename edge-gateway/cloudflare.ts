@@ -1,11 +1,48 @@
-import type { Keys } from "./keys.ts";
-import type { AnswerStore, Platform } from "./platform.ts";
-import { readSettings } from "./settings.ts";
+import { DurableObject } from "cloudflare:workers";
+import { KeyTable } from "./keys.ts";
+import type { AnswerStore, KeyRecord, KeyStore, Platform } from "./platform.ts";
+import { readSettings, type Settings } from "./settings.ts";
+import type { Sql, Value } from "./sql.ts";
 
 /** What wrangler.toml binds, beside the settings. */
 export interface Bindings {
   EVAL_CACHE: KVNamespace;
   KEYS: DurableObjectNamespace<Keys>;
+}
+
+/** The database of a Durable Object. */
+function sqlOf(storage: DurableObjectStorage): Sql {
+  return {
+    query: <Row extends Record<string, Value>>(statement: string, ...values: Value[]) =>
+      storage.sql.exec<Row>(statement, ...values).toArray(),
+    atomically: (work) => storage.transactionSync(work),
+  };
+}
+
+/** The key table, one object for all Workers. */
+export class Keys extends DurableObject implements KeyStore {
+  readonly #table: KeyTable;
+
+  constructor(state: DurableObjectState, env: unknown) {
+    super(state, env as never);
+    this.#table = new KeyTable(sqlOf(state.storage));
+  }
+
+  add(key: KeyRecord, hash: string): Promise<void> {
+    return this.#table.add(key, hash);
+  }
+
+  find(hash: string): Promise<KeyRecord | null> {
+    return this.#table.find(hash);
+  }
+
+  list(team?: string): Promise<KeyRecord[]> {
+    return this.#table.list(team);
+  }
+
+  revoke(id: string): Promise<boolean> {
+    return this.#table.revoke(id);
+  }
 }
 
 /** An answer that nobody asked for in this time is not worth its place. */
@@ -46,10 +83,21 @@ function answerStore(kv: KVNamespace, later: Platform["later"]): AnswerStore {
 export function cloudflare(env: Bindings, ctx: Pick<ExecutionContext, "waitUntil">): Platform {
   const later = (work: Promise<unknown>) => ctx.waitUntil(work);
   return {
-    settings: readSettings({ ...env }),
+    settings: settingsOf(env),
     keys: env.KEYS.get(env.KEYS.idFromName("keys")),
     answers: answerStore(env.EVAL_CACHE, later),
     pipe: (length) => new FixedLengthStream(length),
     later,
   };
+}
+
+const read = new WeakMap<Bindings, Settings>();
+
+/** Settings are read once for each isolate, not once for each request. */
+function settingsOf(env: Bindings): Settings {
+  const known = read.get(env);
+  if (known !== undefined) return known;
+  const settings = readSettings({ ...env });
+  read.set(env, settings);
+  return settings;
 }

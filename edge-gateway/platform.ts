@@ -13,25 +13,30 @@ export interface KeyRecord {
   /** ISO 8601. */
   createdAt: string;
   revokedAt: string | null;
+  /** From then on it opens nothing; null means never. */
+  expiresAt: string | null;
+  /** To the minute; null means that it was never used. */
+  lastUsedAt: string | null;
 }
 
 /** The key table. `hash` is the peppered SHA-256 of a key, in hex. */
 export interface KeyStore {
   add(record: KeyRecord, hash: string): Promise<void>;
-  /** The record of a key that is not revoked, or null. */
+  /** The record of a key that is neither revoked nor expired, or null. */
   find(hash: string): Promise<KeyRecord | null>;
-  list(): Promise<KeyRecord[]>;
+  /** All keys, or those of a team, oldest first. */
+  list(team?: string): Promise<KeyRecord[]>;
   /** Whether there was such a key, not yet revoked. */
   revoke(id: string): Promise<boolean>;
 }
 
 /** Whole answers (response bodies) to evaluation calls. An entry never changes. */
 export interface AnswerStore {
-  get(key: string): Promise<Uint8Array | null>;
+  get(key: string): Promise<Uint8Array<ArrayBuffer> | null>;
   put(key: string, answer: Uint8Array): Promise<void>;
 }
 
-/** All that the gateway needs from where it runs: one implementation for each host, `cloudflare.ts` being the first. */
+/** All that the gateway needs from where it runs: `cloudflare.ts` on Workers, `node.ts` under Node. */
 export interface Platform {
   settings: Settings;
   keys: KeyStore;

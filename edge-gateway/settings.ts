@@ -6,29 +6,24 @@ const model = z.string().regex(MODEL, "must be the name of a model");
 
 const secret = z.string().min(16, "must have at least 16 characters");
 
-const settingsSchema = z
-  .object({
-    TEACHER_URL: z.url({ protocol: /^https?$/ }),
-    TEACHER_SECRET: secret,
-    AUDIENCE: z.string().min(1),
-    KEY_PEPPER: secret,
-    ADMIN_TOKEN: secret.optional(),
-    MAX_BODY_BYTES: z.coerce.number().int().positive().default(100_000_000),
-  })
-  .transform((vars) => ({
-    /** Where the teacher service answers, without a slash at the end. */
-    teacherUrl: vars.TEACHER_URL.replace(/\/+$/, ""),
-    /** Shared with the teacher: signs every call to it. */
-    teacherSecret: vars.TEACHER_SECRET,
-    /** The teacher's name in signatures: a call signed for one teacher is worthless at another. */
-    audience: vars.AUDIENCE,
-    /** Mixed into every stored key hash: a stolen key table alone lets nobody in. */
-    keyPepper: vars.KEY_PEPPER,
-    /** Lets its bearer make and revoke keys; left out once an admin key exists. */
-    adminToken: vars.ADMIN_TOKEN,
-    /** Largest body taken; 100 MB is what the small Cloudflare plans let through. */
-    maxBodyBytes: vars.MAX_BODY_BYTES,
-  }));
+/**
+ * What a gateway is told, wherever it runs. A config file of the Node build holds these keys as they are; a Worker has
+ * each as a variable or secret in capitals: `teacherUrl` is TEACHER_URL. What is not text is JSON there.
+ */
+export const settingsSchema = z.strictObject({
+  /** Where the teacher service answers. */
+  teacherUrl: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, "")),
+  /** Shared with the teacher: signs every call to it. */
+  teacherSecret: secret,
+  /** The teacher's name in signatures: a call signed for one teacher is worthless at another. */
+  audience: z.string().min(1).default("funmatch-teacher"),
+  /** Mixed into every stored key hash: a stolen key table alone lets nobody in. */
+  keyPepper: secret,
+  /** Lets its bearer make and revoke keys; left out once an admin key exists. */
+  adminToken: secret.optional(),
+  /** Largest body taken; 100 MB is what the small Cloudflare plans let through. */
+  maxBodyBytes: z.int().positive().default(100_000_000),
+});
 
 export type Settings = z.infer<typeof settingsSchema>;
 
@@ -36,18 +31,37 @@ export type Settings = z.infer<typeof settingsSchema>;
 export class SettingsError extends Error {}
 
 /**
- * Reads the gateway's settings from its environment.
+ * Reads the gateway's settings from a Worker's variables.
  *
  * @throws SettingsError naming every setting that is missing or wrong
  * @example
  * const settings = readSettings({ TEACHER_URL: "https://teacher.example", AUDIENCE: "prof", TEACHER_SECRET, KEY_PEPPER });
  */
 export function readSettings(environment: Readonly<Record<string, unknown>>): Settings {
-  const read = settingsSchema.safeParse(environment);
+  const told = Object.entries(settingsSchema.shape).flatMap(([key, schema]) => {
+    const value = environment[variableOf(key)];
+    return value === undefined ? [] : [[key, schema.safeParse(value).success ? value : fromJson(value)]];
+  });
+  const read = settingsSchema.safeParse(Object.fromEntries(told));
   if (read.success) return read.data;
-  const wrong = read.error.issues.map(
-    ({ path, message }) =>
-      `${path.join(".")} ${environment[String(path[0])] === undefined ? "is missing" : message}`,
-  );
+  const wrong = read.error.issues.map(({ path: [key, ...place], message }) => {
+    const variable = variableOf(String(key));
+    if (environment[variable] === undefined) return `${variable} is missing`;
+    return `${[variable, ...place].join(".")} ${message}`;
+  });
   throw new SettingsError(`the gateway is not set up: ${wrong.join("; ")} (see docs/gateway.md)`);
+}
+
+/** How a Worker calls a setting. */
+function variableOf(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+function fromJson(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }

@@ -25,6 +25,7 @@ const stages: Stage[] = [
   { name: "types of the gateway", program: "tsc", args: ["-p", "edge-gateway/tsconfig.json", "--noEmit"] },
   tests("tests", "vitest.config.ts"),
   tests("tests of the gateway, in workerd", "vitest.workers.config.ts"),
+  tests("tests of the gateway, under Node", "vitest.gateway-node.config.ts"),
 ];
 
 function tests(name: string, config: string): Stage {

@@ -1,8 +1,7 @@
-import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { IDENTITY_HEADER } from "@funmatch/wire";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { host } from "#host";
 import { hashKey } from "../../edge-gateway/auth.ts";
 import { ADMIN, ask, bearer, encode, images, makeKey, post, problem, seen } from "./client.ts";
 
@@ -66,12 +65,9 @@ describe("a key", () => {
 
   test("is stored as a hash that only the pepper can make, and outlives the object", async () => {
     const { id, key } = await makeKey({ team: "auth-stored", scopes: ["train"] });
-    await abortAllDurableObjects();
+    await host.restart();
     expect((await ask("/v1/models", { headers: bearer(key) })).status).toBe(200);
-    const keys = env.KEYS.get(env.KEYS.idFromName("keys"));
-    const row = await runInDurableObject(keys, (_, state) =>
-      state.storage.sql.exec("SELECT * FROM keys WHERE id = ?", id).one(),
-    );
+    const row = await host.storedKey(id);
     expect(row.hash).toBe(await hashKey(key, "mixed-into-every-stored-key"));
     expect(row.hash).not.toBe(await hashKey(key, "another-pepper"));
     expect(JSON.stringify(row)).not.toContain(key.slice(-64));

@@ -1,15 +1,16 @@
-import { exports } from "cloudflare:workers";
 import { encodeRequestHead, type ImageDtype, type Purpose, sha256 } from "@funmatch/wire";
+import { host } from "#host";
 import type { KeyRecord, Scope } from "../../edge-gateway/platform.ts";
 import type { SeenCall } from "./fake-teacher.ts";
+import { VARIABLES } from "./hosts/settings.ts";
 
 export const GATEWAY = "http://gateway.test";
-export const TEACHER = "http://teacher.test";
+export const TEACHER = host.teacher;
 
-/** The bootstrap token of vitest.workers.config.ts. */
-export const ADMIN = { authorization: "Bearer lets-one-make-the-first-key" };
+/** The bootstrap token. */
+export const ADMIN = { authorization: `Bearer ${VARIABLES.ADMIN_TOKEN}` };
 
-export const ask = (path: string, request?: RequestInit) => exports.default.fetch(GATEWAY + path, request);
+export const ask = (path: string, request?: RequestInit) => host.fetch(path, request);
 
 export async function makeKey(asked: {
   team: string;

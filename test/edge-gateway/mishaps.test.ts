@@ -1,9 +1,7 @@
-import { createExecutionContext } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { decodeAnswer, HEADERS, type Purpose, sha256 } from "@funmatch/wire";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { host } from "#host";
 import { createApp } from "../../edge-gateway/app.ts";
-import { cloudflare } from "../../edge-gateway/cloudflare.ts";
 import { bearer, encode, GATEWAY, images, makeKey, post, problem } from "./client.ts";
 
 let key = "";
@@ -13,23 +11,24 @@ beforeAll(async () => {
 });
 
 /** The platform without what stands between the tests and the Worker, so that parts of it can be replaced. */
-const platform = () => cloudflare(env, createExecutionContext());
+const platform = () => host.platform();
 
 function logitsRequest(body: BodyInit, length = (body as Uint8Array).length): Request {
   return new Request(`${GATEWAY}/v1/models/prof/logits`, {
     method: "POST",
     body,
+    duplex: "half", // Node wants to hear it of a stream
     headers: {
       ...bearer(key),
       "content-type": "application/vnd.msgpack",
       "content-length": String(length),
     },
-  });
+  } as RequestInit);
 }
 
 /** A call whose client sends only the first bytes, and waits. */
 async function stalledCall(body: Uint8Array<ArrayBuffer>, sent: number, timeoutMs: number) {
-  const { readable, writable } = new FixedLengthStream(body.length);
+  const { readable, writable } = platform().pipe(body.length);
   const request = logitsRequest(readable, body.length);
   request.headers.set(HEADERS.timeout, String(timeoutMs));
   const answer = createApp().fetch(request, platform());

@@ -1,9 +1,7 @@
-import { createExecutionContext } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { decodeAnswer, HEADERS, sha256 } from "@funmatch/wire";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { host } from "#host";
 import { createApp } from "../../edge-gateway/app.ts";
-import { cloudflare } from "../../edge-gateway/cloudflare.ts";
 import { bearer, encode, GATEWAY, images, makeKey, post, problem, seen } from "./client.ts";
 
 let key = "";
@@ -109,7 +107,7 @@ test("a client that goes away takes its call to the teacher with it", async () =
     },
     signal: client.signal,
   });
-  const answer = createApp().fetch(request, cloudflare(env, createExecutionContext()));
+  const answer = createApp().fetch(request, host.platform());
   const toTeacher = await asked.promise;
   expect(toTeacher.aborted).toBe(false);
   client.abort();

@@ -12,7 +12,7 @@ export const MAY_IMPORT: Record<string, readonly string[] | "everything"> = {
   "shared/views": ["shared/engine"],
   "teacher-service": ["shared/config", "shared/wire", "shared/engine", "shared/models", "shared/views"],
   "student-trainer": ["shared/config", "shared/wire", "shared/engine", "shared/models", "shared/views"],
-  "edge-gateway": ["shared/wire"],
+  "edge-gateway": ["shared/config", "shared/wire"],
   test: "everything",
   bench: "everything",
   data: "everything",

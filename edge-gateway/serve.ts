@@ -1,0 +1,48 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { createApp } from "./app.ts";
+import type { Platform } from "./platform.ts";
+
+/** A gateway that listens. */
+export interface Listening {
+  url: string;
+  /** Takes no more calls, lets those that are being answered end for so long, and then ends them. */
+  close(patienceMs?: number): Promise<void>;
+}
+
+/**
+ * Serves the gateway from this Node process.
+ *
+ * @param at port 0 takes a free one
+ * @throws the system's error if the address cannot be had
+ * @example
+ * const { url, close } = await listen(nodePlatform(settings, "state"), { host: "127.0.0.1", port: 8600 });
+ */
+export async function listen(platform: Platform, at: { host: string; port: number }): Promise<Listening> {
+  const app = createApp();
+  // `Request` stays Node's own: what the gateway is handed is then what a Worker is handed.
+  const listener = getRequestListener((request) => app.fetch(request, platform), {
+    overrideGlobalObjects: false,
+  });
+  const server = createServer(listener);
+  // A call's own deadline ends it, also while its body comes in.
+  server.requestTimeout = 0;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(at.port, at.host, resolve);
+  });
+  const { address, family, port } = server.address() as AddressInfo;
+  const url = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  return { url, close: (patienceMs = 0) => end(server, patienceMs) };
+}
+
+function end(server: Server, patienceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), patienceMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
