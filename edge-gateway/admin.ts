@@ -1,8 +1,9 @@
 import { WireError } from "@funmatch/wire";
 import { Hono } from "hono";
 import * as z from "zod";
-import { administer, forgetCallers, type GatewayEnv, hashKey, MODEL, newKey, TEAM } from "./auth.ts";
+import { administer, forgetCallers, type GatewayEnv, hashKey, newKey, TEAM } from "./auth.ts";
 import { type KeyRecord, SCOPES } from "./platform.ts";
+import { MODEL } from "./settings.ts";
 
 const newKeySchema = z.strictObject({
   team: z.string().regex(TEAM, "must be 1 to 40 of a-z, 0-9 and -"),

@@ -2,6 +2,7 @@ import { WireError } from "@funmatch/wire";
 import type { MiddlewareHandler } from "hono";
 import { timingSafeEqual } from "hono/utils/buffer";
 import type { KeyRecord, Platform, Scope } from "./platform.ts";
+import { MODEL } from "./settings.ts";
 
 /** Who is calling: what their key says of them. */
 export type Caller = Pick<KeyRecord, "team" | "scopes" | "models">;
@@ -11,9 +12,6 @@ export interface GatewayEnv {
   Bindings: Platform;
   Variables: { requestId: string; caller: Caller };
 }
-
-/** What a model may be called. It becomes part of the teacher's address, so "..", say, is none. */
-export const MODEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /** Team names are part of keys and of cache entries, so they hold neither `_` nor `/`. */
 export const TEAM = /^[a-z0-9-]{1,40}$/;

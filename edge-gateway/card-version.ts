@@ -1,4 +1,3 @@
-import { WireError } from "@funmatch/wire";
 import { leadingCard, lookWhereDue, originsFor } from "./choose.ts";
 import { doubt } from "./origin.ts";
 import type { Asker } from "./teacher.ts";

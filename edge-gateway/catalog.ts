@@ -74,8 +74,9 @@ export async function tellReadiness(c: Context<GatewayEnv>): Promise<Response> {
 async function requireOne(origins: readonly Origin[], asker: Asker): Promise<void> {
   const asked = origins.filter(({ breaker }) => standing(breaker, Date.now()) !== "open");
   const wrong = await Promise.all(asked.map((origin) => look(origin, asker)));
-  if (origins.length === 0 || origins.some(isUsable)) return;
-  const away = () => new WireError("upstream_unreachable", "no teacher can be reached", { retryAfterSeconds: 1 });
+  if (origins.length === 0 || wrong.includes(undefined)) return;
+  const away = () =>
+    new WireError("upstream_unreachable", "no teacher can be reached", { retryAfterSeconds: 1 });
   throw wrong.find((one) => one !== undefined) ?? away();
 }
 

@@ -81,7 +81,6 @@ export async function lookWhereDue(
   return wrong;
 }
 
-
 /**
  * The card that stands for a model: that of the first teacher that has it ready. Its version is the one in which those
  * are answered who pin none.
@@ -109,7 +108,11 @@ function isFresh({ told }: Origin): boolean {
 
 /** A model that is not on the list may have come since. */
 function lacks({ told }: Origin, model: string): boolean {
-  return told !== undefined && told.cards.get(model)?.state !== "ready" && Date.now() - told.at > DUE_WHILE_LOADING_MS;
+  return (
+    told !== undefined &&
+    told.cards.get(model)?.state !== "ready" &&
+    Date.now() - told.at > DUE_WHILE_LOADING_MS
+  );
 }
 
 function isDue(origin: Origin, model: string): boolean {

@@ -74,8 +74,8 @@ function count(origin: Origin, asker: Asker, error: WireError): void {
     if (asker.deadline.passed()) lookAside(origin, asker);
     return;
   }
-  if (!isPassing(error)) return succeeded(origin.breaker);
-  if (error.code === "overloaded") return;
+  if (!isPassing(error)) succeeded(origin.breaker);
+  if (!isPassing(error) || error.code === "overloaded") return;
   if (FAULTS.includes(error.code)) failed(origin.breaker, 1, Date.now());
   doubt(origin);
   lookAside(origin, asker);

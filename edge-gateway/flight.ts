@@ -2,9 +2,9 @@ import { type ProblemCode, WireError } from "@funmatch/wire";
 import { openTally } from "./tally.ts";
 
 /** A leader that has not been heard of for so long is taken for dead. */
-export const LEASE_MS = 6000;
+export const LEASE_MS = 3000;
 /** How often a leader says that it still asks. */
-export const RENEW_MS = 2000;
+export const RENEW_MS = 1000;
 /** What all flights of a process keep at hand together, in bytes. */
 const MOST_KEPT = 32 * 1024 * 1024;
 const keptBytes = openTally();

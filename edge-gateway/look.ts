@@ -1,7 +1,7 @@
 import { modelListSchema, WireError } from "@funmatch/wire";
 import { failed, probed } from "./breaker.ts";
 import { startDeadline } from "./deadline.ts";
-import type { Origin } from "./origin.ts";
+import { doubt, type Origin } from "./origin.ts";
 import { type Asker, askTeacher } from "./teacher.ts";
 
 /** A teacher that does not tell its cards in this time is not well. */
@@ -28,6 +28,7 @@ export async function look(origin: Origin, asker: Asker): Promise<WireError | un
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     failed(origin.breaker, 2, Date.now());
+    doubt(origin);
     if (error.code !== "deadline_exceeded") return error;
     return new WireError("upstream_unreachable", `the teacher did not tell its cards in ${LOOK_MS} ms`);
   } finally {

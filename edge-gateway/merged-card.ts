@@ -26,16 +26,21 @@ export interface KnownCard {
  */
 export function mergeCards(known: readonly KnownCard[]): MergedCard {
   const reachable = known.filter((one) => one.reachable).map(({ card }) => card);
-  const leading = inState(reachable, "ready") ?? inState(reachable, "loading") ?? reachable[0] ?? known[0]?.card;
+  const leading =
+    inState(reachable, "ready") ?? inState(reachable, "loading") ?? reachable[0] ?? known[0]?.card;
   if (leading === undefined) throw new RangeError("there is no card to merge");
   if (known.length === 1) return leading;
-  const alike = reachable.filter(({ state, version }) => state === leading.state && version === leading.version);
+  const alike = reachable.filter(
+    ({ state, version }) => state === leading.state && version === leading.version,
+  );
   const progress = alike.flatMap((card) => card.progress ?? []);
   return {
     ...leading,
     input: {
       ...leading.input,
-      dtypes: leading.input.dtypes.filter((dtype) => alike.every(({ input }) => input.dtypes.includes(dtype))),
+      dtypes: leading.input.dtypes.filter((dtype) =>
+        alike.every(({ input }) => input.dtypes.includes(dtype)),
+      ),
       resizes: alike.every(({ input }) => input.resizes),
     },
     maxBatch: Math.min(leading.maxBatch, ...alike.map(({ maxBatch }) => maxBatch)),

@@ -1,6 +1,6 @@
 import type { Card, Limits } from "@funmatch/wire";
 import { type Breaker, newBreaker } from "./breaker.ts";
-import { type Settings, SettingsError } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 import { openTally, type Tally } from "./tally.ts";
 
 /** A teacher service behind the gateway, and what this process knows of it. */
@@ -28,14 +28,12 @@ const known = new Map<string, Origin>();
 /**
  * The teachers of the settings, in their order.
  *
- * @throws SettingsError if there is none
  * @example
  * const [first] = originsOf(settings);
  */
 export function originsOf(settings: Settings): Origin[] {
-  const told = settings.teachers ?? (settings.teacherUrl === undefined ? [] : [{ url: settings.teacherUrl }]);
-  if (told.length === 0) throw new SettingsError("the gateway is not set up: TEACHER_URL is missing");
-  return told.map(({ url, audience = settings.audience, models = null }) => {
+  const { teacherUrl, teachers = teacherUrl === undefined ? [] : [{ url: teacherUrl }] } = settings;
+  return teachers.map(({ url, audience = settings.audience, models = null }) => {
     const name = JSON.stringify([url, audience, models]);
     let origin = known.get(name);
     if (origin === undefined) {

@@ -1,3 +1,4 @@
+import type { FlightControl } from "./flight.ts";
 import type { Settings } from "./settings.ts";
 
 export const SCOPES = ["train", "eval", "admin"] as const;
@@ -41,6 +42,8 @@ export interface Platform {
   settings: Settings;
   keys: KeyStore;
   answers: AnswerStore;
+  /** Where those meet who ask the same at the same time; `key` is that of the stored answer. */
+  flights(key: string): FlightControl;
   /** A pipe for exactly so many bytes: a request whose body is its readable end has a Content-Length. */
   pipe(length: number): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> };
   /** Lets work go on after the response was sent. */

@@ -1,6 +1,13 @@
 import { WireError } from "@funmatch/wire";
 import { inTime } from "./deadline.ts";
-import { type Boarding, type FlightControl, fromRefusal, type Landing, RENEW_MS, toRefusal } from "./flight.ts";
+import {
+  type Boarding,
+  type FlightControl,
+  fromRefusal,
+  type Landing,
+  RENEW_MS,
+  toRefusal,
+} from "./flight.ts";
 import type { Asker } from "./teacher.ts";
 
 /**
