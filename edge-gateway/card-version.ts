@@ -1,4 +1,4 @@
-import { leadingCard, lookWhereDue, originsFor } from "./choose.ts";
+import { isLeadSettled, leadingCard, lookWhereDue, originsFor } from "./choose.ts";
 import { doubt } from "./origin.ts";
 import type { Asker } from "./teacher.ts";
 
@@ -11,7 +11,7 @@ import type { Asker } from "./teacher.ts";
  */
 export async function cardVersion(asker: Asker, model: string): Promise<string | undefined> {
   const origins = originsFor(asker, model);
-  const wrong = await lookWhereDue(origins, asker, model, () => leadingCard(origins, model) !== undefined);
+  const wrong = await lookWhereDue(origins, asker, model, () => isLeadSettled(origins, model));
   const version = leadingCard(origins, model)?.version;
   if (version === undefined && wrong.length === origins.length && wrong[0] !== undefined) throw wrong[0];
   return version;

@@ -37,7 +37,8 @@ export async function chooseOrigin(asker: Asker, { model, pin, tried }: Wanted):
 
   const suiting = () =>
     asItIs ? left.filter(isClosed) : left.filter(suits(model, pin ?? leadingCard(left, model)?.version));
-  const wrong = await lookWhereDue(left, asker, model, () => suiting().length > 0);
+  const enough = () => suiting().length > 0 && (pin !== undefined || asItIs || isLeadSettled(left, model));
+  const wrong = await lookWhereDue(left, asker, model, enough);
   const best = leastBusy(suiting(), model);
   if (best !== undefined) return best;
   throw wrong.find(({ code }) => code === "internal") ?? whyNone(left, model, pin);
@@ -87,6 +88,13 @@ export async function lookWhereDue(
  */
 export function leadingCard(origins: readonly Origin[], model: string): Card | undefined {
   return origins.flatMap((origin) => usableCard(origin, model) ?? []).find(({ state }) => state === "ready");
+}
+
+/** Whether the leading card is known: no teacher before it in the settings may turn out to be ready. */
+export function isLeadSettled(origins: readonly Origin[], model: string): boolean {
+  const ready = (origin: Origin) => usableCard(origin, model)?.state === "ready";
+  const first = origins.find((origin) => ready(origin) || (isClosed(origin) && !isFresh(origin)));
+  return first !== undefined && ready(first);
 }
 
 function isClosed({ breaker }: Origin): boolean {

@@ -67,13 +67,20 @@ export class EvalFlight extends DurableObject implements FlightControl {
   }
 }
 
+/** A store in which an answer is never replaced. */
+interface FirstStore extends Pick<AnswerStore, "get"> {
+  /** @returns whether it was the first under its key, and is stored */
+  put(key: string, answer: Uint8Array): Promise<boolean>;
+}
+
 /** Answers in R2 or KV, or in nothing but the data centre's own cache, which stands in front of both. */
 function answerStore(env: Bindings, keepSeconds: number, later: Platform["later"]): AnswerStore {
   const near = nearStore(keepSeconds);
   const far = env.EVAL_ANSWERS
     ? bucketStore(env.EVAL_ANSWERS, keepSeconds)
     : env.EVAL_CACHE && namespaceStore(env.EVAL_CACHE, keepSeconds);
-  if (far === undefined) return near;
+  if (far === undefined)
+    return { get: near.get, put: async (key, answer) => void (await near.put(key, answer)) };
   return {
     async get(key) {
       const found = await near.get(key).catch(console.error);
@@ -83,13 +90,13 @@ function answerStore(env: Bindings, keepSeconds: number, later: Platform["later"
       return stored;
     },
     async put(key, answer) {
-      await Promise.all([near.put(key, answer).catch(console.error), far.put(key, answer)]);
+      if (await far.put(key, answer)) await near.put(key, answer).catch(console.error);
     },
   };
 }
 
 /** The Cache API: of this data centre only, and a no-op on workers.dev. */
-function nearStore(keepSeconds: number): AnswerStore {
+function nearStore(keepSeconds: number): FirstStore {
   // It stores answers to GET requests only, so each entry gets an address of its own.
   const address = (key: string) => `https://eval-cache.funmatch.invalid/${encodeURIComponent(key)}`;
   const headers = { "cache-control": `public, max-age=${keepSeconds}, immutable` };
@@ -98,12 +105,16 @@ function nearStore(keepSeconds: number): AnswerStore {
       const found = await caches.default.match(address(key));
       return found === undefined ? null : new Uint8Array(await found.arrayBuffer());
     },
-    put: (key, answer) => caches.default.put(address(key), new Response(answer, { headers })),
+    async put(key, answer) {
+      if ((await caches.default.match(address(key))) !== undefined) return false;
+      await caches.default.put(address(key), new Response(answer, { headers }));
+      return true;
+    },
   };
 }
 
 /** R2 takes answers of any size, and shows them everywhere at once. */
-function bucketStore(bucket: R2Bucket, keepSeconds: number): AnswerStore {
+function bucketStore(bucket: R2Bucket, keepSeconds: number): FirstStore {
   const isOver = ({ customMetadata }: R2Object) => Number(customMetadata?.until ?? 0) <= Date.now();
   return {
     async get(key) {
@@ -116,21 +127,23 @@ function bucketStore(bucket: R2Bucket, keepSeconds: number): AnswerStore {
     },
     async put(key, answer) {
       const customMetadata = { until: String(Date.now() + keepSeconds * 1000) };
-      // An answer is never replaced.
-      await bucket.put(key, answer, { customMetadata, onlyIf: { etagDoesNotMatch: "*" } });
+      const put = await bucket.put(key, answer, { customMetadata, onlyIf: { etagDoesNotMatch: "*" } });
+      return put !== null;
     },
   };
 }
 
 /** KV: up to a minute late elsewhere. */
-function namespaceStore(kv: KVNamespace, keepSeconds: number): AnswerStore {
+function namespaceStore(kv: KVNamespace, keepSeconds: number): FirstStore {
   return {
     async get(key) {
       const stored = await kv.get(key, "arrayBuffer");
       return stored === null ? null : new Uint8Array(stored);
     },
     async put(key, answer) {
-      if ((await kv.get(key, "stream")) === null) await kv.put(key, answer, { expirationTtl: keepSeconds });
+      if ((await kv.get(key, "stream")) !== null) return false;
+      await kv.put(key, answer, { expirationTtl: keepSeconds });
+      return true;
     },
   };
 }

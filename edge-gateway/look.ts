@@ -1,5 +1,5 @@
 import { modelListSchema, WireError } from "@funmatch/wire";
-import { failed, probed } from "./breaker.ts";
+import { failed, probed, standing } from "./breaker.ts";
 import { startDeadline } from "./deadline.ts";
 import { doubt, type Origin } from "./origin.ts";
 import { type Asker, askTeacher } from "./teacher.ts";
@@ -23,7 +23,7 @@ export async function look(origin: Origin, asker: Asker): Promise<WireError | un
     if (!list.success)
       throw new WireError("upstream_unreachable", "the teacher's /v1/models is not that of this API");
     origin.told = { cards: new Map(list.data.models.map((card) => [card.id, card])), at: Date.now() };
-    probed(origin.breaker);
+    if (standing(origin.breaker, Date.now()) === "half-open") probed(origin.breaker);
     return undefined;
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
