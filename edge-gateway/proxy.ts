@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { passOn, requireDigest } from "./answer.ts";
 import { askerOf } from "./asker.ts";
 import type { GatewayEnv } from "./auth.ts";
-import { hearOut, openUpload, patiently, type Upload } from "./body.ts";
+import { openUpload } from "./body.ts";
 import { askTeachers } from "./failover.ts";
 import type { LogitsCall } from "./logits.ts";
 import type { Origin } from "./origin.ts";
@@ -22,11 +22,10 @@ import { type Asker, askTeacher } from "./teacher.ts";
 export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {
   const asker = askerOf(c, call.deadline);
   const upload = openUpload(call.incoming);
-  let heard: Promise<void> | undefined;
   const ask = async (origin: Origin) => {
     const pipe = c.env.pipe(call.incoming.length);
     const refused = new AbortController();
-    heard = upload.pour(pipe.writable, refused.signal);
+    void upload.pour(pipe.writable, refused.signal);
     try {
       return await askOne(origin, asker, call, pipe.readable);
     } catch (error) {
@@ -39,7 +38,7 @@ export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<
     const answer = await askTeachers(asker, { model, pin, ask, repeatable: upload.whole });
     return passOn(answer, answer.body, "bypass");
   } catch (error) {
-    if (!call.deadline.passed()) await hearRest(call, upload, heard);
+    if (!call.deadline.passed()) await upload.hearOut();
     throw error;
   }
 }
@@ -56,11 +55,4 @@ async function askOne(
   const answer = await askTeacher(origin, asker, { method: "POST", path, purpose, digest, pin, body });
   if (digest !== undefined) requireDigest(answer, digest);
   return answer;
-}
-
-/** Waits until a refused client has sent its body. */
-async function hearRest({ incoming }: LogitsCall, upload: Upload, heard?: Promise<void>): Promise<void> {
-  if (heard !== undefined && !upload.whole()) return patiently(heard);
-  await heard;
-  await hearOut(incoming.rest);
 }
