@@ -94,7 +94,8 @@ async function askAndStore(
   version: string | undefined,
 ): Promise<{ own: Response; bytes: Uint8Array<ArrayBuffer> | undefined }> {
   const { asker, call } = evaluation;
-  const ask = (origin: Origin) => askOne(c, evaluation, version, origin);
+  const ask = (origin: Origin, watched: Asker) =>
+    askOne(c, { ...evaluation, asker: watched }, version, origin);
   const { answer, bytes } = await askTeachers(asker, {
     ...{ model: call.model, pin: version, ask, repeatable: () => true },
   });

@@ -4,6 +4,7 @@ import { chooseOrigin } from "./choose.ts";
 import { lookAside } from "./look.ts";
 import { doubt, type Origin } from "./origin.ts";
 import type { Asker } from "./teacher.ts";
+import { watch } from "./watch.ts";
 
 /** Refusals that another teacher may not share, the one that helps a client most first. */
 const PASSING: readonly ProblemCode[] = [
@@ -22,8 +23,8 @@ const FAULTS: readonly ProblemCode[] = ["upstream_unreachable", "internal", "dig
 export interface Question<T> {
   model: string;
   pin: string | undefined;
-  /** Asks one, and gives what it answered once that is whole and right. */
-  ask(origin: Origin): Promise<T>;
+  /** Asks one, and gives what it answered once that is whole and right; its deadline is that of the asker it is given. */
+  ask(origin: Origin, asker: Asker): Promise<T>;
   /** Whether, after a failure, the same can be sent to another one. */
   repeatable(): boolean;
 }
@@ -45,8 +46,9 @@ export async function askTeachers<T>(asker: Asker, question: Question<T>): Promi
       throw none instanceof WireError ? mostHelpful([...failures, none]) : none;
     });
     const answered = origin.inFlight.take(1, Date.now() + asker.deadline.left());
+    const watched = watch(origin, asker);
     try {
-      const answer = await question.ask(origin);
+      const answer = await question.ask(origin, watched.asker);
       succeeded(origin.breaker);
       return answer;
     } catch (error) {
@@ -57,6 +59,7 @@ export async function askTeachers<T>(asker: Asker, question: Question<T>): Promi
       failures.push(error);
       if (!question.repeatable()) throw await lostOnTheWay(asker, { model, pin, tried }, error);
     } finally {
+      watched.stop();
       answered();
     }
   }

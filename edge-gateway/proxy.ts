@@ -22,12 +22,12 @@ import { type Asker, askTeacher } from "./teacher.ts";
 export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {
   const asker = askerOf(c, call.deadline);
   const upload = openUpload(call.incoming);
-  const ask = async (origin: Origin) => {
+  const ask = async (origin: Origin, watched: Asker) => {
     const pipe = c.env.pipe(call.incoming.length);
     const refused = new AbortController();
     void upload.pour(pipe.writable, refused.signal);
     try {
-      return await askOne(origin, asker, call, pipe.readable);
+      return await askOne(origin, watched, call, pipe.readable);
     } catch (error) {
       refused.abort();
       throw upload.brokeOff() ? new WireError("malformed", "the body ended early") : error;

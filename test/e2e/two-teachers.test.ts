@@ -11,7 +11,7 @@ import { startFunmatch, startSmallTeacher, temporaryFolder, writeRunConfig } fro
 
 /** One gateway, two teacher processes with the same weights, one of them killed while a run goes on, and back afterwards. */
 
-const STEPS = 120;
+const STEPS = 80;
 const secret = "shared-by-gateway-and-teacher";
 const folders = [temporaryFolder("two-a"), temporaryFolder("two-b")] as const;
 const teachers: TeacherProcess[] = [];
@@ -88,7 +88,7 @@ test("a teacher is killed in the middle of a run, and no step is lost", async ()
   expect(Math.min(...shares)).toBeGreaterThan(0);
 
   const disturbed = startRun("two-disturbed");
-  while (steps(disturbed.run) < 20) {
+  while (steps(disturbed.run) < 15) {
     expect(disturbed.child.exitCode, "the trainer ended by itself").toBeNull();
     await sleep(20);
   }
@@ -96,7 +96,7 @@ test("a teacher is killed in the middle of a run, and no step is lost", async ()
   victim.child.kill("SIGKILL");
   await victim.close();
   const killedAt = steps(disturbed.run);
-  while (steps(disturbed.run) < killedAt + 40) {
+  while (steps(disturbed.run) < killedAt + 20) {
     expect(disturbed.child.exitCode, "the trainer ended by itself").toBeNull();
     await sleep(20);
   }

@@ -193,6 +193,23 @@ describe("of several teachers", () => {
     expect([mixed.sent("a"), mixed.sent("b")]).toEqual([4, 0]);
   });
 
+  test("one that is gone with its connections open is not waited for", async () => {
+    const fleet = several("a", "b");
+    await fleet.state("b", { card: { state: "loading" } }); // so that a is asked first
+    let gone = false;
+    fleet.meddle("a", ({ path, init }, pass) => {
+      gone ||= path.endsWith("/logits");
+      if (!gone) return pass();
+      return path.endsWith("/logits") ? new Promise(() => {}) : refused({ path, init }, pass);
+    });
+    const calls = [fleet.post(key, await evaluation()), fleet.post(key, await train(4000))];
+    await expect.poll(() => fleet.sent("a")).toBe(2);
+    await fleet.state("b", { card: {} });
+    const [evaluated, trained] = await Promise.all(calls);
+    expect(evaluated?.status).toBe(200);
+    expect([200, 502]).toContain(trained?.status);
+  }, 30_000);
+
   test("each gets what is left of the time", async () => {
     const fleet = several("a", "b");
     fleet.meddle("a", async ({ path }, pass) => {
