@@ -67,6 +67,9 @@ export class EvalFlight extends DurableObject implements FlightControl {
   }
 }
 
+/** A copy nearby, whose age does not tell that of the answer, outlives it by no more than this. */
+const NEARBY_SECONDS = 3600;
+
 /** A store in which an answer is never replaced. */
 interface FirstStore extends Pick<AnswerStore, "get"> {
   /** @returns whether it was the first under its key, and is stored */
@@ -99,7 +102,8 @@ function answerStore(env: Bindings, keepSeconds: number, later: Platform["later"
 function nearStore(keepSeconds: number): FirstStore {
   // It stores answers to GET requests only, so each entry gets an address of its own.
   const address = (key: string) => `https://eval-cache.funmatch.invalid/${encodeURIComponent(key)}`;
-  const headers = { "cache-control": `public, max-age=${keepSeconds}, immutable` };
+  const seconds = Math.min(keepSeconds, NEARBY_SECONDS);
+  const headers = { "cache-control": `public, max-age=${seconds}, immutable` };
   return {
     async get(key) {
       const found = await caches.default.match(address(key));

@@ -3,11 +3,11 @@ import type { Context } from "hono";
 import { passOn, requireDigest } from "./answer.ts";
 import { askerOf } from "./asker.ts";
 import type { GatewayEnv } from "./auth.ts";
-import { openUpload } from "./body.ts";
 import { askTeachers } from "./failover.ts";
 import type { LogitsCall } from "./logits.ts";
 import type { Origin } from "./origin.ts";
 import { type Asker, askTeacher } from "./teacher.ts";
+import { openUpload } from "./upload.ts";
 
 /**
  * Streams a call through to a teacher and the answer back. Nothing is stored, and of the images only a few kilobytes
