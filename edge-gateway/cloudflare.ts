@@ -1,13 +1,17 @@
 import { DurableObject } from "cloudflare:workers";
 import { KeyTable } from "./keys.ts";
 import type { AnswerStore, KeyRecord, KeyStore, Platform } from "./platform.ts";
+import type { OwnQuota, Quota } from "./quota.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
+import { type Admission, type CountedCall, type Outcome, type TeamStore, TeamTable } from "./team.ts";
+import type { UsageRow } from "./usage-table.ts";
 
 /** What wrangler.toml binds, beside the settings. */
 export interface Bindings {
   EVAL_CACHE: KVNamespace;
   KEYS: DurableObjectNamespace<Keys>;
+  TEAMS: DurableObjectNamespace<Team>;
 }
 
 /** The database of a Durable Object. */
@@ -42,6 +46,44 @@ export class Keys extends DurableObject implements KeyStore {
 
   revoke(id: string): Promise<boolean> {
     return this.#table.revoke(id);
+  }
+
+  teams(): Promise<string[]> {
+    return this.#table.teams();
+  }
+
+  addTeam(name: string): Promise<void> {
+    return this.#table.addTeam(name);
+  }
+}
+
+/** A team's quota and usage, one object for each team. */
+export class Team extends DurableObject implements TeamStore {
+  readonly #table: TeamTable;
+
+  constructor(state: DurableObjectState, env: unknown) {
+    super(state, env as never);
+    this.#table = new TeamTable(sqlOf(state.storage));
+  }
+
+  admit(call: CountedCall, defaults: Quota): Promise<Admission> {
+    return this.#table.admit(call, defaults);
+  }
+
+  settle(lease: number, outcome: Outcome): Promise<void> {
+    return this.#table.settle(lease, outcome);
+  }
+
+  standing(defaults: Quota): ReturnType<TeamStore["standing"]> {
+    return this.#table.standing(defaults);
+  }
+
+  setQuota(own: OwnQuota): Promise<void> {
+    return this.#table.setQuota(own);
+  }
+
+  usage(from: string, to: string): Promise<UsageRow[]> {
+    return this.#table.usage(from, to);
   }
 }
 
@@ -85,6 +127,7 @@ export function cloudflare(env: Bindings, ctx: Pick<ExecutionContext, "waitUntil
   return {
     settings: settingsOf(env),
     keys: env.KEYS.get(env.KEYS.idFromName("keys")),
+    team: (name) => env.TEAMS.get(env.TEAMS.idFromName(name)),
     answers: answerStore(env.EVAL_CACHE, later),
     pipe: (length) => new FixedLengthStream(length),
     later,

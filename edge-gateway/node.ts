@@ -5,6 +5,7 @@ import { KeyTable } from "./keys.ts";
 import type { AnswerStore, Platform } from "./platform.ts";
 import type { Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
+import { TeamTable } from "./team.ts";
 
 /** How long a statement waits for another process that writes to the same file. */
 const BUSY_MS = 5000;
@@ -35,8 +36,15 @@ export function nodePlatform(settings: Settings, stateDir: string): NodePlatform
     open.push(opened);
     return opened;
   };
+  const teams = new Map<string, TeamTable>();
+  const team = (name: string) => {
+    const known = teams.get(name) ?? new TeamTable(sqlOf(database(`team-${name}`)));
+    teams.set(name, known);
+    return known;
+  };
   return {
     settings,
+    team,
     keys: new KeyTable(sqlOf(database("keys"))),
     answers: answerStore(database("answers")),
     pipe,

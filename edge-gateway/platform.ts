@@ -1,7 +1,6 @@
+import type { Scope } from "./names.ts";
 import type { Settings } from "./settings.ts";
-
-export const SCOPES = ["train", "eval", "admin"] as const;
-export type Scope = (typeof SCOPES)[number];
+import type { TeamStore } from "./team.ts";
 
 /** What a stored key allows. The key itself is never stored. */
 export interface KeyRecord {
@@ -28,6 +27,9 @@ export interface KeyStore {
   list(team?: string): Promise<KeyRecord[]>;
   /** Whether there was such a key, not yet revoked. */
   revoke(id: string): Promise<boolean>;
+  /** Teams that have or had keys, and those that were added, by name. */
+  teams(): Promise<string[]>;
+  addTeam(name: string): Promise<void>;
 }
 
 /** Whole answers (response bodies) to evaluation calls. An entry never changes. */
@@ -40,6 +42,8 @@ export interface AnswerStore {
 export interface Platform {
   settings: Settings;
   keys: KeyStore;
+  /** A team's quota and usage. Its name holds nothing but a-z, 0-9 and -. */
+  team(name: string): TeamStore;
   answers: AnswerStore;
   /** A pipe for exactly so many bytes: a request whose body is its readable end has a Content-Length. */
   pipe(length: number): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> };

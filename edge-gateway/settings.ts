@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { issuerSchema } from "./oidc.ts";
+import { quotaSchema } from "./quota.ts";
 
 const secret = z.string().min(16, "must have at least 16 characters");
 
@@ -19,6 +21,10 @@ export const settingsSchema = z.strictObject({
   adminToken: secret.optional(),
   /** Largest body taken; 100 MB is what the small Cloudflare plans let through. */
   maxBodyBytes: z.int().positive().default(100_000_000),
+  /** What every team may use that has no quota of its own. */
+  quota: quotaSchema.prefault({}),
+  /** CI systems whose tokens are taken for keys. */
+  oidc: z.array(issuerSchema).default([]),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;

@@ -1,6 +1,7 @@
 import { encodeRequestHead, type ImageDtype, type Purpose, sha256 } from "@funmatch/wire";
 import { host } from "#host";
-import type { KeyRecord, Scope } from "../../edge-gateway/platform.ts";
+import type { Scope } from "../../edge-gateway/names.ts";
+import type { KeyRecord } from "../../edge-gateway/platform.ts";
 import type { SeenCall } from "./fake-teacher.ts";
 import { VARIABLES } from "./hosts/settings.ts";
 
