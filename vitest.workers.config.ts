@@ -25,5 +25,8 @@ export default defineConfig({
     }),
   ],
   resolve: { alias: { "#host": new URL("./test/edge-gateway/hosts/workerd.ts", import.meta.url).pathname } },
-  test: { include: ["test/edge-gateway/*.test.ts", "test/edge-gateway/workerd/*.test.ts"] },
+  test: {
+    include: ["test/edge-gateway/*.test.ts", "test/edge-gateway/workerd/*.test.ts"],
+    testTimeout: 30_000,
+  },
 });

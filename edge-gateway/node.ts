@@ -56,7 +56,7 @@ export function nodePlatform(settings: Settings, stateDir: string): NodePlatform
 }
 
 /** A SQLite file, its statements prepared once. */
-function sqlOf(database: DatabaseSync): Sql {
+export function sqlOf(database: DatabaseSync): Sql {
   const prepared = new Map<string, StatementSync>();
   return {
     query<Row extends Record<string, Value>>(text: string, ...values: Value[]): Row[] {

@@ -58,7 +58,7 @@ const STEPS = [
   `CREATE TABLE calls (
      id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL UNIQUE, what TEXT, at INTEGER NOT NULL,
      images INTEGER NOT NULL, bytes INTEGER NOT NULL, model TEXT NOT NULL, purpose TEXT NOT NULL, hour TEXT NOT NULL,
-     kept INTEGER NOT NULL DEFAULT 0, repeats INTEGER NOT NULL DEFAULT 0)`,
+     per_minute INTEGER, kept INTEGER NOT NULL DEFAULT 0, repeats INTEGER NOT NULL DEFAULT 0)`,
   "CREATE INDEX calls_by_time ON calls (at)",
   `CREATE TABLE leases (
      lease INTEGER PRIMARY KEY AUTOINCREMENT, call INTEGER NOT NULL, images INTEGER NOT NULL, until INTEGER NOT NULL)`,
@@ -76,6 +76,9 @@ const IN_FLIGHT_RETRY_SECONDS = 1;
 type CallRow = {
   id: number;
   what: string | null;
+  at: number;
+  /** How fast the bucket leaked when it was counted; null if there was none. */
+  per_minute: number | null;
   images: number;
   bytes: number;
   model: string;
@@ -148,13 +151,13 @@ export class TeamTable implements TeamStore {
       const [call] = this.#sql.query<CallRow>("SELECT * FROM calls WHERE id = ? AND kept = 0", ended.call);
       if (call === undefined) return;
       if (outcome === "hit") {
-        this.#giveBack(call.images, 0, call.hour);
+        this.#giveBack(call, 0);
         countHit(this.#sql, call);
       }
       if (outcome !== "refused") {
         this.#sql.query("UPDATE calls SET kept = 1 WHERE id = ?", call.id);
       } else if (!this.#inFlightToo(call.id)) {
-        this.#giveBack(call.images, call.bytes, call.hour);
+        this.#giveBack(call, call.bytes);
         refundUsage(this.#sql, call);
         this.#sql.query("DELETE FROM calls WHERE id = ?", call.id);
       }
@@ -250,8 +253,8 @@ export class TeamTable implements TeamStore {
     );
     const model = chargeUsage(this.#sql, { ...call, hour });
     const [row] = this.#sql.query<{ id: number }>(
-      `INSERT OR REPLACE INTO calls (request_id, what, at, images, bytes, model, purpose, hour)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+      `INSERT OR REPLACE INTO calls (request_id, what, at, images, bytes, model, purpose, hour, per_minute)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
       call.requestId,
       whatOf(call),
       now,
@@ -260,12 +263,15 @@ export class TeamTable implements TeamStore {
       model,
       call.purpose,
       hour,
+      quota.imagesPerMinute,
     );
     return row!.id;
   }
 
-  #giveBack(images: number, bytes: number, hour: string): void {
-    this.#sql.query("UPDATE bucket SET spent = max(0, spent - ?)", images);
+  #giveBack({ images, hour, at, per_minute }: CallRow, bytes: number): void {
+    // What may have leaked away of it is not there to be given back: no burst is ever larger than it may be.
+    const leaked = ((this.#now() - at) / 60_000) * (per_minute ?? 0);
+    this.#sql.query("UPDATE bucket SET spent = max(0, spent - ?)", Math.max(0, images - leaked));
     this.#sql.query(
       "UPDATE months SET images = images - ?, bytes = bytes - ? WHERE month = ?",
       images,

@@ -17,6 +17,7 @@ export async function makeKey(asked: {
   team: string;
   scopes: Scope[];
   models?: string[];
+  expiresAt?: string;
 }): Promise<KeyRecord & { key: string }> {
   const made = await ask("/admin/keys", { method: "POST", headers: ADMIN, body: JSON.stringify(asked) });
   if (made.status !== 201) throw new Error(await made.text());
