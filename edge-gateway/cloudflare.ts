@@ -4,7 +4,8 @@ import type { AnswerStore, KeyRecord, KeyStore, Platform } from "./platform.ts";
 import type { OwnQuota, Quota } from "./quota.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
-import { type Admission, type CountedCall, type Outcome, type TeamStore, TeamTable } from "./team.ts";
+import { TeamTable } from "./team.ts";
+import type { Admission, CountedCall, Outcome, TeamStore } from "./team-store.ts";
 import type { UsageRow } from "./usage-table.ts";
 
 /** What wrangler.toml binds, beside the settings. */

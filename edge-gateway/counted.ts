@@ -5,7 +5,7 @@ import { hearOut } from "./body.ts";
 import { inTime } from "./deadline.ts";
 import type { LogitsCall } from "./logits.ts";
 import { rateLimitHeaders } from "./quota.ts";
-import type { Admission, Outcome } from "./team.ts";
+import type { Admission, Outcome } from "./team-store.ts";
 
 /** A lease outlives the call's deadline by this much: time to be told how it ended. */
 const GRACE_MS = 10_000;

@@ -1,6 +1,6 @@
 import type { Scope } from "./names.ts";
 import type { Settings } from "./settings.ts";
-import type { TeamStore } from "./team.ts";
+import type { TeamStore } from "./team-store.ts";
 
 /** What a stored key allows. The key itself is never stored. */
 export interface KeyRecord {

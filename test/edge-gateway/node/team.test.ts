@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sqlOf } from "../../../edge-gateway/node.ts";
 import type { OwnQuota, Quota } from "../../../edge-gateway/quota.ts";
-import { type CountedCall, type Outcome, TeamTable } from "../../../edge-gateway/team.ts";
+import { TeamTable } from "../../../edge-gateway/team.ts";
+import type { CountedCall, Outcome } from "../../../edge-gateway/team-store.ts";
 
 const UNLIMITED: Quota = {
   imagesPerMinute: null,
