@@ -1,3 +1,4 @@
+import type { FlightControl } from "./flight.ts";
 import type { Scope } from "./names.ts";
 import type { Settings } from "./settings.ts";
 import type { TeamStore } from "./team-store.ts";
@@ -45,6 +46,8 @@ export interface Platform {
   /** A team's quota and usage. Its name holds nothing but a-z, 0-9 and -. */
   team(name: string): TeamStore;
   answers: AnswerStore;
+  /** Where those meet who ask the same at the same time; `key` is that of the stored answer. */
+  flights(key: string): FlightControl;
   /** A pipe for exactly so many bytes: a request whose body is its readable end has a Content-Length. */
   pipe(length: number): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> };
   /** Lets work go on after the response was sent. */

@@ -87,6 +87,8 @@ describe("a team's quota", () => {
     const { status, code, detail } = await problem(answer);
     expect([status, code]).toEqual([413, "too_large"]);
     expect(detail).toContain("lets 10 through at once (burstImages)");
+    const limits = await (await ask("/v1/limits", { headers: bearer(key) })).json();
+    expect(limits).toMatchObject({ maxImages: 10 }); // so a trainer cuts its batches smaller
   });
 
   test("counts by the first bytes of a call, before the others are there", async () => {
