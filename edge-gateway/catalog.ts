@@ -8,6 +8,7 @@ import { LONGEST_MS, startDeadline } from "./deadline.ts";
 import { look } from "./look.ts";
 import { type MergedCard, mergeCards } from "./merged-card.ts";
 import { type Origin, originsOf } from "./origin.ts";
+import { largestCall } from "./quota.ts";
 import { type Asker, askTeacher, send } from "./teacher.ts";
 
 /** `GET /v1/models`: what all teachers have together, as far as the caller's key may ask it. */
@@ -42,8 +43,9 @@ export async function showLimits(c: Context<GatewayEnv>): Promise<Response> {
   // One that is away just now keeps its limits when it comes back.
   const told = origins.flatMap(({ limits }) => limits ?? []);
   if (told.length === 0) throw wrong[0];
+  const { quota } = await c.env.team(c.var.caller.team).standing(c.env.settings.quota);
   const limits: Limits = {
-    maxImages: Math.min(...told.map(({ maxImages }) => maxImages)),
+    maxImages: Math.min(largestCall(quota), ...told.map(({ maxImages }) => maxImages)),
     maxBodyBytes: Math.min(c.env.settings.maxBodyBytes, ...told.map(({ maxBodyBytes }) => maxBodyBytes)),
     timeoutMs: Math.min(LONGEST_MS, ...told.map(({ timeoutMs }) => timeoutMs)),
   };

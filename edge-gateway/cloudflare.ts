@@ -2,8 +2,12 @@ import { DurableObject } from "cloudflare:workers";
 import { type Boarding, Flight, type FlightControl, type Landing } from "./flight.ts";
 import { KeyTable } from "./keys.ts";
 import type { AnswerStore, KeyRecord, KeyStore, Platform } from "./platform.ts";
+import type { OwnQuota, Quota } from "./quota.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
+import { TeamTable } from "./team.ts";
+import type { Admission, CountedCall, Outcome, TeamStore } from "./team-store.ts";
+import type { UsageRow } from "./usage-table.ts";
 
 /** What wrangler.toml binds, beside the settings. */
 export interface Bindings {
@@ -12,6 +16,7 @@ export interface Bindings {
   EVAL_CACHE?: KVNamespace;
   EVAL_FLIGHTS?: DurableObjectNamespace<EvalFlight>;
   KEYS: DurableObjectNamespace<Keys>;
+  TEAMS: DurableObjectNamespace<Team>;
 }
 
 /** The database of a Durable Object. */
@@ -46,6 +51,44 @@ export class Keys extends DurableObject implements KeyStore {
 
   revoke(id: string): Promise<boolean> {
     return this.#table.revoke(id);
+  }
+
+  teams(): Promise<string[]> {
+    return this.#table.teams();
+  }
+
+  addTeam(name: string): Promise<void> {
+    return this.#table.addTeam(name);
+  }
+}
+
+/** A team's quota and usage, one object for each team. */
+export class Team extends DurableObject implements TeamStore {
+  readonly #table: TeamTable;
+
+  constructor(state: DurableObjectState, env: unknown) {
+    super(state, env as never);
+    this.#table = new TeamTable(sqlOf(state.storage));
+  }
+
+  admit(call: CountedCall, defaults: Quota): Promise<Admission> {
+    return this.#table.admit(call, defaults);
+  }
+
+  settle(lease: number, outcome: Outcome): Promise<void> {
+    return this.#table.settle(lease, outcome);
+  }
+
+  standing(defaults: Quota): ReturnType<TeamStore["standing"]> {
+    return this.#table.standing(defaults);
+  }
+
+  setQuota(own: OwnQuota): Promise<void> {
+    return this.#table.setQuota(own);
+  }
+
+  usage(from: string, to: string): Promise<UsageRow[]> {
+    return this.#table.usage(from, to);
   }
 }
 
@@ -173,6 +216,7 @@ export function cloudflare(env: Bindings, ctx: Pick<ExecutionContext, "waitUntil
   return {
     settings,
     keys: env.KEYS.get(env.KEYS.idFromName("keys")),
+    team: (name) => env.TEAMS.get(env.TEAMS.idFromName(name)),
     answers: answerStore(env, settings.evalCacheSeconds, later),
     flights: (key) => flights?.get(flights.idFromName(key)) ?? alone,
     pipe: (length) => new FixedLengthStream(length),

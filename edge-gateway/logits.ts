@@ -2,6 +2,7 @@ import { HEADERS, isDigest, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
 import { hearOut, type Incoming, readIncoming } from "./body.ts";
+import { counted } from "./counted.ts";
 import { type Deadline, inTime, startDeadline } from "./deadline.ts";
 import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
 import { stream } from "./proxy.ts";
@@ -39,11 +40,16 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
     throw refusal;
   }
   const call = { model, path: `/v1/models/${model}/logits`, pin, deadline, incoming };
+  return counted(c, call, () => answer(c, call));
+}
+
+async function answer(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {
+  const { incoming } = call;
   const lookedUp =
     incoming.head.purpose === "eval" &&
     incoming.length <= LARGEST_BUFFERED &&
     !refusesStoring(c.req.header("cache-control"));
-  const giveBack = lookedUp && takeRoom(incoming.length, Date.now() + deadline.left());
+  const giveBack = lookedUp && takeRoom(incoming.length, Date.now() + call.deadline.left());
   if (!giveBack) return stream(c, call);
   try {
     return await evaluate(c, call);

@@ -6,6 +6,7 @@ import { localFlights } from "./local-flights.ts";
 import type { AnswerStore, Platform } from "./platform.ts";
 import type { Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
+import { TeamTable } from "./team.ts";
 
 /** How long a statement waits for another process that writes to the same file. */
 const BUSY_MS = 5000;
@@ -37,8 +38,15 @@ export function nodePlatform(settings: Settings, stateDir: string): NodePlatform
     open.push(opened);
     return opened;
   };
+  const teams = new Map<string, TeamTable>();
+  const team = (name: string) => {
+    const known = teams.get(name) ?? new TeamTable(sqlOf(database(`team-${name}`)));
+    teams.set(name, known);
+    return known;
+  };
   return {
     settings,
+    team,
     keys: new KeyTable(sqlOf(database("keys"))),
     answers: answerStore(database("answers"), settings.evalCacheSeconds * 1000),
     flights: localFlights(),
@@ -51,7 +59,7 @@ export function nodePlatform(settings: Settings, stateDir: string): NodePlatform
 }
 
 /** A SQLite file, its statements prepared once. */
-function sqlOf(database: DatabaseSync): Sql {
+export function sqlOf(database: DatabaseSync): Sql {
   const prepared = new Map<string, StatementSync>();
   return {
     query<Row extends Record<string, Value>>(text: string, ...values: Value[]): Row[] {

@@ -1,8 +1,7 @@
 import * as z from "zod";
-
-/** What a model may be called. It becomes part of the teacher's address, so "..", say, is none. */
-export const MODEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
-const model = z.string().regex(MODEL, "must be the name of a model");
+import { modelSchema } from "./names.ts";
+import { issuerSchema } from "./oidc.ts";
+import { quotaSchema } from "./quota.ts";
 
 const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
 
@@ -23,7 +22,7 @@ export const settingsSchema = z.strictObject({
         /** Its own name in signatures; left out, that of all. */
         audience: z.string().min(1).optional(),
         /** The models that it is asked for; left out, all that it has. */
-        models: z.array(model).min(1).optional(),
+        models: z.array(modelSchema).min(1).optional(),
       }),
     )
     .min(1)
@@ -38,8 +37,12 @@ export const settingsSchema = z.strictObject({
   adminToken: secret.optional(),
   /** Largest body taken; 100 MB is what the small Cloudflare plans let through. */
   maxBodyBytes: z.int().positive().default(100_000_000),
+  /** What every team may use that has no quota of its own. */
+  quota: quotaSchema.prefault({}),
+  /** CI systems whose tokens are taken for keys. */
+  oidc: z.array(issuerSchema).default([]),
   /** Models whose stored answers all teams share that may ask them. */
-  sharedModels: z.array(model).default([]),
+  sharedModels: z.array(modelSchema).default([]),
   /** How long an answer to an evaluation call is stored. */
   evalCacheSeconds: z
     .int()
