@@ -62,7 +62,7 @@ async function start(): Promise<void> {
   });
   const options = {
     workers: [worker("gateway-a"), { ...worker("gateway-b"), durableObjects: Object.fromEntries(shared) }],
-    durableObjectsPersist: join(scratch, "state"),
+    resourcePersistencePath: join(scratch, "state"),
   };
   workers = new Miniflare(convertV4MiniflareOptions(options as V4MiniflareOptions));
   await workers.ready;
