@@ -1,6 +1,6 @@
 import { type ProblemCode, WireError } from "@funmatch/wire";
 import { failed, succeeded } from "./breaker.ts";
-import { chooseOrigin } from "./choose.ts";
+import { chooseOrigin, isUsable, originsFor } from "./choose.ts";
 import { lookAside } from "./look.ts";
 import { doubt, type Origin } from "./origin.ts";
 import type { Asker } from "./teacher.ts";
@@ -53,7 +53,7 @@ export async function askTeachers<T>(asker: Asker, question: Question<T>): Promi
       return answer;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      count(origin, asker, error);
+      count(origin, asker, model, error);
       if (!isPassing(error)) throw error;
       tried.add(origin);
       failures.push(error);
@@ -71,7 +71,7 @@ function isPassing({ code, status }: WireError): boolean {
 }
 
 /** Holds a failure against a teacher, if it is its own and not the client's, whose haste or absence proves nothing. */
-function count(origin: Origin, asker: Asker, error: WireError): void {
+function count(origin: Origin, asker: Asker, model: string, error: WireError): void {
   if (asker.deadline.signal.aborted || error.code === "deadline_exceeded") {
     // It may be slow, it may be hung: a look tells.
     if (asker.deadline.passed()) lookAside(origin, asker);
@@ -79,7 +79,10 @@ function count(origin: Origin, asker: Asker, error: WireError): void {
   }
   if (!isPassing(error)) succeeded(origin.breaker);
   if (!isPassing(error) || error.code === "overloaded") return;
-  if (FAULTS.includes(error.code)) failed(origin.breaker, 1, Date.now());
+  // What is answered wrong may be the question's doing: it closes nobody off who has no substitute.
+  const substitute = originsFor(asker, model).some((other) => other !== origin && isUsable(other));
+  const away = error.code === "upstream_unreachable";
+  if (away || (FAULTS.includes(error.code) && substitute)) failed(origin.breaker, 1, Date.now());
   doubt(origin);
   lookAside(origin, asker);
 }

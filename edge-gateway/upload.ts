@@ -19,8 +19,8 @@ export interface Upload {
 }
 
 /**
- * The first two pieces (64 KiB at most each) are kept until the second is taken: so much is gone before a host tells
- * that there is no connection.
+ * The first two pieces (64 KiB at most each) are kept until the second is taken: a teacher that refuses by then, or
+ * cannot be reached, has cost nothing.
  *
  * @example
  * const upload = openUpload(incoming);
@@ -55,7 +55,8 @@ export function openUpload({ first, rest, length }: Incoming): Upload {
       if (second !== undefined) kept.push(second);
       if (second !== undefined) await write(second);
     }
-    if (refused.aborted) return;
+    // A teacher that is gone breaks the pipe before it is known to be gone.
+    if (refused.aborted || !taken) return;
     whole = false;
     kept.length = 0;
     for (let piece = await next(); piece !== undefined; piece = await next()) await write(piece);

@@ -287,6 +287,15 @@ describe("a teacher that fails again and again", () => {
     expect((await fleet.post(key, body)).status).toBe(200);
   });
 
+  test("with one model is still asked for the others: what is answered closes nobody off who has no substitute", async () => {
+    const fleet = several("a");
+    for (let i = 0; i < 5; i++) {
+      const failed = await fleet.post(key, await train(), { model: "failed" });
+      expect(await problem(failed)).toMatchObject({ status: 500, code: "internal" });
+    }
+    expect((await fleet.post(key, await train())).status).toBe(200);
+  });
+
   test("that fails inside is passed over while another one does not", async () => {
     const fleet = several("a", "b");
     await fleet.state("a", { refuse: "internal" });
