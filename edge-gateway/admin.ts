@@ -1,14 +1,17 @@
 import { WireError } from "@funmatch/wire";
 import { Hono } from "hono";
 import * as z from "zod";
-import { administer, forgetCallers, type GatewayEnv, hashKey, MODEL, newKey, TEAM } from "./auth.ts";
-import { type KeyRecord, SCOPES } from "./platform.ts";
+import { readBody } from "./admin-body.ts";
+import { teamRoutes } from "./admin-teams.ts";
+import { administer, forgetCallers, type GatewayEnv, hashKey, newKey } from "./auth.ts";
+import { modelSchema, SCOPES, teamSchema } from "./names.ts";
+import type { KeyRecord } from "./platform.ts";
 
 const newKeySchema = z.strictObject({
-  team: z.string().regex(TEAM, "must be 1 to 40 of a-z, 0-9 and -"),
+  team: teamSchema,
   scopes: z.array(z.enum(SCOPES)).min(1),
   /** Left out: all models, also those that come later. */
-  models: z.array(z.string().regex(MODEL, "must be the name of a model")).min(1).optional(),
+  models: z.array(modelSchema).min(1).optional(),
   /** Left out: it opens doors until it is revoked. */
   expiresAt: z.iso
     .datetime({ offset: true, error: "must be a time such as 2027-01-31T12:00:00Z" })
@@ -17,7 +20,7 @@ const newKeySchema = z.strictObject({
 });
 
 /**
- * Making, listing and revoking keys: `POST /keys`, `GET /keys`, `DELETE /keys/{id}`.
+ * Making, listing and revoking keys: `POST /keys`, `GET /keys`, `DELETE /keys/{id}`; and what `teamRoutes` has.
  *
  * @example
  * app.route("/admin", adminRoutes());
@@ -25,11 +28,10 @@ const newKeySchema = z.strictObject({
 export function adminRoutes(): Hono<GatewayEnv> {
   const app = new Hono<GatewayEnv>();
   app.use(administer);
+  app.route("/", teamRoutes());
 
   app.post("/keys", async (c) => {
-    const asked = newKeySchema.safeParse(await c.req.json().catch(() => undefined));
-    if (!asked.success) throw new WireError("malformed", explain(asked.error));
-    const { team, scopes, models, expiresAt } = asked.data;
+    const { team, scopes, models, expiresAt } = await readBody(c, newKeySchema);
     const key = newKey(team);
     const record: KeyRecord = {
       id: crypto.randomUUID(),
@@ -58,8 +60,4 @@ export function adminRoutes(): Hono<GatewayEnv> {
     return c.body(null, 204);
   });
   return app;
-}
-
-function explain(error: z.ZodError): string {
-  return error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`).join("; ");
 }

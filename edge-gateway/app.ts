@@ -4,6 +4,7 @@ import { adminRoutes } from "./admin.ts";
 import { authenticate, type GatewayEnv } from "./auth.ts";
 import { listModels, showLimits, showModel, tellReadiness } from "./catalog.ts";
 import { answerLogits } from "./logits.ts";
+import { listOwnKeys, tellQuota, tellUsage } from "./own-team.ts";
 
 /**
  * The gateway as a Hono app. Its bindings are a `Platform`, so that it runs wherever there is one.
@@ -24,6 +25,7 @@ export function createApp(): Hono<GatewayEnv> {
       throw new WireError("malformed", `${HEADERS.requestId}: expected 1 to 128 visible ASCII characters`);
     await next();
     c.header(HEADERS.requestId, requestId);
+    for (const [name, value] of Object.entries(c.var.rateLimit ?? {})) c.header(name, value);
   });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
@@ -33,6 +35,9 @@ export function createApp(): Hono<GatewayEnv> {
   app.get("/v1/models", listModels);
   app.get("/v1/models/:model", showModel);
   app.get("/v1/limits", showLimits);
+  app.get("/v1/quota", tellQuota);
+  app.get("/v1/usage", tellUsage);
+  app.get("/v1/keys", listOwnKeys);
   app.post("/v1/models/:model/logits", answerLogits);
 
   app.notFound((c) => {

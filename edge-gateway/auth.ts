@@ -1,7 +1,9 @@
 import { WireError } from "@funmatch/wire";
 import type { MiddlewareHandler } from "hono";
 import { timingSafeEqual } from "hono/utils/buffer";
-import type { KeyRecord, Platform, Scope } from "./platform.ts";
+import { MODEL, type Scope } from "./names.ts";
+import { looksLikeJwt, proveToken } from "./oidc.ts";
+import type { KeyRecord, Platform } from "./platform.ts";
 
 /** Who is calling: what their key says of them. */
 export type Caller = Pick<KeyRecord, "team" | "scopes" | "models">;
@@ -9,20 +11,15 @@ export type Caller = Pick<KeyRecord, "team" | "scopes" | "models">;
 /** Hono's types for the gateway: the platform as bindings, the request's id and caller as variables. */
 export interface GatewayEnv {
   Bindings: Platform;
-  Variables: { requestId: string; caller: Caller };
+  Variables: { requestId: string; caller: Caller; rateLimit?: Record<string, string> };
 }
 
-/** What a model may be called. It becomes part of the teacher's address, so "..", say, is none. */
-export const MODEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
-
-/** Team names are part of keys and of cache entries, so they hold neither `_` nor `/`. */
-export const TEAM = /^[a-z0-9-]{1,40}$/;
 const KEY = /^fm_[a-z0-9-]{1,40}_[0-9a-f]{64}$/;
 
 /** A found key is believed this long without asking again, so a revoked one works at most this much longer. */
 const BELIEVED_MS = 3000;
 const MOST_BELIEVED = 1000;
-const believed = new Map<string, { caller: Caller; until: number }>();
+const believed = new Map<string, Known>();
 
 /**
  * Makes a new key of a team: 256 random bits.
@@ -83,7 +80,7 @@ export function requireScope(caller: Caller, scope: Scope): void {
   if (!caller.scopes.includes(scope)) {
     throw new WireError(
       "forbidden",
-      `this key has the scopes ${caller.scopes.join(", ")}, the call needs ${scope}`,
+      `these credentials have the scopes ${caller.scopes.join(", ")}, the call needs ${scope}`,
     );
   }
 }
@@ -96,7 +93,8 @@ export function mayAsk(caller: Caller, model: string): boolean {
 /** @throws WireError `unknown_model` if no model can be called that, `forbidden` unless the caller's key may ask it */
 export function requireModel(caller: Caller, model: string): void {
   if (!MODEL.test(model)) throw new WireError("unknown_model", `no model is called ${JSON.stringify(model)}`);
-  if (!mayAsk(caller, model)) throw new WireError("forbidden", `this key may not ask the model ${model}`);
+  if (!mayAsk(caller, model))
+    throw new WireError("forbidden", `these credentials may not ask the model ${model}`);
 }
 
 /** Drops what this isolate believes of keys; called when one is revoked here. */
@@ -112,26 +110,40 @@ function bearer(header: string | undefined): string {
   return token;
 }
 
-async function callerOf(token: string, { keys, settings }: Platform): Promise<Caller> {
-  if (!KEY.test(token))
+/** Who a bearer token stands for: a key, or a token of a CI system. */
+async function callerOf(token: string, platform: Platform): Promise<Caller> {
+  const { oidc, keyPepper } = platform.settings;
+  const isKey = KEY.test(token);
+  if (!isKey && !(oidc.length > 0 && looksLikeJwt(token)))
     throw new WireError("unauthenticated", "this is not a key of the form fm_<team>_<64 hex digits>");
-  const hash = await hashKey(token, settings.keyPepper);
+  const hash = await hashKey(token, keyPepper);
   const known = believed.get(hash);
   if (known !== undefined && known.until > Date.now()) return known.caller;
-  const found = await keys.find(hash);
-  if (found === null) {
-    believed.delete(hash);
-    throw new WireError("unauthenticated", "this key is unknown, revoked or expired");
-  }
-  const caller: Caller = {
-    team: found.team,
-    scopes: [...found.scopes],
-    models: found.models && [...found.models],
-  };
+  believed.delete(hash);
+  const { caller, until } = await (isKey ? callerOfKey(hash, platform) : callerOfToken(token, platform));
   if (believed.size >= MOST_BELIEVED) believed.clear();
-  const end = found.expiresAt === null ? Infinity : Date.parse(found.expiresAt);
-  believed.set(hash, { caller, until: Math.min(Date.now() + BELIEVED_MS, end) });
+  believed.set(hash, { caller, until: Math.min(Date.now() + BELIEVED_MS, until) });
   return caller;
+}
+
+/** Somebody, and until when (in milliseconds). */
+interface Known {
+  caller: Caller;
+  until: number;
+}
+
+async function callerOfKey(hash: string, { keys }: Platform): Promise<Known> {
+  const found = await keys.find(hash);
+  if (found === null) throw new WireError("unauthenticated", "this key is unknown, revoked or expired");
+  const { team, scopes, models, expiresAt } = found;
+  const caller: Caller = { team, scopes: [...scopes], models: models && [...models] };
+  return { caller, until: expiresAt === null ? Infinity : Date.parse(expiresAt) };
+}
+
+async function callerOfToken(token: string, { settings }: Platform): Promise<Known> {
+  const { grant, until } = await proveToken(token, settings.oidc);
+  const { team, scopes, models = null } = grant;
+  return { caller: { team, scopes, models }, until };
 }
 
 const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -68,35 +68,6 @@ export async function readWhole({ first, rest, length }: Incoming): Promise<Uint
   return body;
 }
 
-/**
- * Sends a body on as it comes in. If nobody takes it any more, the rest is read and dropped, so that the client's
- * sending ends in peace. (A native `pipeTo` would break the source with its destination.)
- *
- * @param refused says that nobody will take it, also if a piece is just being waited for
- * @returns once the client has sent everything, or has gone
- */
-export async function pour(
-  { first, rest }: Incoming,
-  into: WritableStream<Uint8Array>,
-  refused: AbortSignal,
-): Promise<void> {
-  const writer = into.getWriter();
-  let taken = true;
-  refused.addEventListener("abort", () => {
-    writer.abort().catch(() => {});
-  });
-  const write = async (bytes: Uint8Array) => {
-    if (taken) await writer.write(bytes).catch(() => (taken = false));
-  };
-  try {
-    await write(first);
-    for await (const chunk of chunks(rest)) await write(chunk);
-    await writer.close();
-  } catch (gone) {
-    await writer.abort(gone).catch(() => {}); // breaks the call to the teacher too, which is where it is reported
-  }
-}
-
 /** Reads and drops what a refused client is still sending. */
 export async function hearOut(rest: ReadableStream<Uint8Array>): Promise<void> {
   const drop = async () => {
@@ -149,10 +120,13 @@ async function readAtLeast(body: ReadableStream<Uint8Array>, bytes: number): Pro
   return first;
 }
 
-/** The stream in pieces of up to 256 kB; a piece is only good until the next one is asked for. */
-async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** The stream in pieces of up to 256 kB; but for the first, a piece is only good until the next one is asked for. */
+export async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = byteReader(body);
   if (reader === undefined) return yield* body;
+  const { done, value: first } = await reader.read(new Uint8Array(64 * 1024));
+  if (done) return;
+  yield first;
   let buffer = new ArrayBuffer(256 * 1024);
   for (;;) {
     const { done, value } = await reader.read(new Uint8Array(buffer));

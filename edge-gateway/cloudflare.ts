@@ -1,13 +1,22 @@
 import { DurableObject } from "cloudflare:workers";
+import { type Boarding, Flight, type FlightControl, type Landing } from "./flight.ts";
 import { KeyTable } from "./keys.ts";
 import type { AnswerStore, KeyRecord, KeyStore, Platform } from "./platform.ts";
+import type { OwnQuota, Quota } from "./quota.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
+import { TeamTable } from "./team.ts";
+import type { Admission, CountedCall, Outcome, TeamStore } from "./team-store.ts";
+import type { UsageRow } from "./usage-table.ts";
 
 /** What wrangler.toml binds, beside the settings. */
 export interface Bindings {
-  EVAL_CACHE: KVNamespace;
+  /** Stored answers: R2, or else KV, or neither. */
+  EVAL_ANSWERS?: R2Bucket;
+  EVAL_CACHE?: KVNamespace;
+  EVAL_FLIGHTS?: DurableObjectNamespace<EvalFlight>;
   KEYS: DurableObjectNamespace<Keys>;
+  TEAMS: DurableObjectNamespace<Team>;
 }
 
 /** The database of a Durable Object. */
@@ -43,35 +52,155 @@ export class Keys extends DurableObject implements KeyStore {
   revoke(id: string): Promise<boolean> {
     return this.#table.revoke(id);
   }
+
+  teams(): Promise<string[]> {
+    return this.#table.teams();
+  }
+
+  addTeam(name: string): Promise<void> {
+    return this.#table.addTeam(name);
+  }
 }
 
-/** An answer that nobody asked for in this time is not worth its place. */
-const KEEP_SECONDS = 30 * 24 * 3600;
+/** A team's quota and usage, one object for each team. */
+export class Team extends DurableObject implements TeamStore {
+  readonly #table: TeamTable;
 
-/** KV holds every answer; the data centre's own cache stands in front of it (a no-op on workers.dev). */
-function answerStore(kv: KVNamespace, later: Platform["later"]): AnswerStore {
-  // The Cache API stores answers to GET requests only, so each entry gets an address of its own.
-  const address = (key: string) => `https://eval-cache.funmatch.invalid/${encodeURIComponent(key)}`;
-  const nearby = (key: string, answer: Uint8Array) =>
-    caches.default.put(
-      address(key),
-      new Response(answer, { headers: { "cache-control": `public, max-age=${KEEP_SECONDS}, immutable` } }),
-    );
+  constructor(state: DurableObjectState, env: unknown) {
+    super(state, env as never);
+    this.#table = new TeamTable(sqlOf(state.storage));
+  }
+
+  admit(call: CountedCall, defaults: Quota): Promise<Admission> {
+    return this.#table.admit(call, defaults);
+  }
+
+  settle(lease: number, outcome: Outcome): Promise<void> {
+    return this.#table.settle(lease, outcome);
+  }
+
+  standing(defaults: Quota): ReturnType<TeamStore["standing"]> {
+    return this.#table.standing(defaults);
+  }
+
+  setQuota(own: OwnQuota): Promise<void> {
+    return this.#table.setQuota(own);
+  }
+
+  usage(from: string, to: string): Promise<UsageRow[]> {
+    return this.#table.usage(from, to);
+  }
+}
+
+/** Those who ask the same at the same time meet in one object, also from several Workers. It stores nothing. */
+export class EvalFlight extends DurableObject implements FlightControl {
+  // What is stored meanwhile may take a minute until every data centre sees it.
+  readonly #flight = new Flight(60_000);
+
+  join(patienceMs: number): Promise<Boarding> {
+    return this.#flight.join(patienceMs);
+  }
+
+  renew(token: string): Promise<void> {
+    return this.#flight.renew(token);
+  }
+
+  land(token: string, landing: Landing): Promise<void> {
+    return this.#flight.land(token, landing);
+  }
+}
+
+/** A copy nearby, whose age does not tell that of the answer, outlives it by no more than this. */
+const NEARBY_SECONDS = 3600;
+
+/** A store in which an answer is never replaced. */
+interface FirstStore extends Pick<AnswerStore, "get"> {
+  /** @returns whether it was the first under its key, and is stored */
+  put(key: string, answer: Uint8Array): Promise<boolean>;
+}
+
+/** Answers in R2 or KV, or in nothing but the data centre's own cache, which stands in front of both. */
+function answerStore(env: Bindings, keepSeconds: number, later: Platform["later"]): AnswerStore {
+  const near = nearStore(keepSeconds);
+  const far = env.EVAL_ANSWERS
+    ? bucketStore(env.EVAL_ANSWERS, keepSeconds)
+    : env.EVAL_CACHE && namespaceStore(env.EVAL_CACHE, keepSeconds);
+  if (far === undefined)
+    return { get: near.get, put: async (key, answer) => void (await near.put(key, answer)) };
   return {
     async get(key) {
-      const near = await caches.default.match(address(key));
-      if (near !== undefined) return new Uint8Array(await near.arrayBuffer());
-      const stored = await kv.get(key, "arrayBuffer");
-      if (stored === null) return null;
-      const answer = new Uint8Array(stored);
-      later(nearby(key, answer));
-      return answer;
+      const found = await near.get(key).catch(console.error);
+      if (found) return found;
+      const stored = await far.get(key);
+      if (stored !== null) later(near.put(key, stored).catch(console.error));
+      return stored;
     },
     async put(key, answer) {
-      await Promise.all([nearby(key, answer), kv.put(key, answer, { expirationTtl: KEEP_SECONDS })]);
+      if (await far.put(key, answer)) await near.put(key, answer).catch(console.error);
     },
   };
 }
+
+/** The Cache API: of this data centre only, and a no-op on workers.dev. */
+function nearStore(keepSeconds: number): FirstStore {
+  // It stores answers to GET requests only, so each entry gets an address of its own.
+  const address = (key: string) => `https://eval-cache.funmatch.invalid/${encodeURIComponent(key)}`;
+  const seconds = Math.min(keepSeconds, NEARBY_SECONDS);
+  const headers = { "cache-control": `public, max-age=${seconds}, immutable` };
+  return {
+    async get(key) {
+      const found = await caches.default.match(address(key));
+      return found === undefined ? null : new Uint8Array(await found.arrayBuffer());
+    },
+    async put(key, answer) {
+      if ((await caches.default.match(address(key))) !== undefined) return false;
+      await caches.default.put(address(key), new Response(answer, { headers }));
+      return true;
+    },
+  };
+}
+
+/** R2 takes answers of any size, and shows them everywhere at once. */
+function bucketStore(bucket: R2Bucket, keepSeconds: number): FirstStore {
+  const isOver = ({ customMetadata }: R2Object) => Number(customMetadata?.until ?? 0) <= Date.now();
+  return {
+    async get(key) {
+      const found = await bucket.get(key);
+      if (found === null) return null;
+      if (!isOver(found)) return new Uint8Array(await found.arrayBuffer());
+      await found.body.cancel();
+      await bucket.delete(key);
+      return null;
+    },
+    async put(key, answer) {
+      const customMetadata = { until: String(Date.now() + keepSeconds * 1000) };
+      const put = await bucket.put(key, answer, { customMetadata, onlyIf: { etagDoesNotMatch: "*" } });
+      return put !== null;
+    },
+  };
+}
+
+/** KV: up to a minute late elsewhere. */
+function namespaceStore(kv: KVNamespace, keepSeconds: number): FirstStore {
+  return {
+    async get(key) {
+      const stored = await kv.get(key, "arrayBuffer");
+      return stored === null ? null : new Uint8Array(stored);
+    },
+    async put(key, answer) {
+      if ((await kv.get(key, "stream")) !== null) return false;
+      await kv.put(key, answer, { expirationTtl: keepSeconds });
+      return true;
+    },
+  };
+}
+
+/** Where nothing is bound for it, everybody asks for themselves. */
+const alone: FlightControl = {
+  join: async () => ({ kind: "lead", token: "" }),
+  renew: async () => {},
+  land: async () => {},
+};
 
 /**
  * The gateway's platform on Cloudflare Workers.
@@ -82,10 +211,14 @@ function answerStore(kv: KVNamespace, later: Platform["later"]): AnswerStore {
  */
 export function cloudflare(env: Bindings, ctx: Pick<ExecutionContext, "waitUntil">): Platform {
   const later = (work: Promise<unknown>) => ctx.waitUntil(work);
+  const settings = settingsOf(env);
+  const flights = env.EVAL_FLIGHTS;
   return {
-    settings: settingsOf(env),
+    settings,
     keys: env.KEYS.get(env.KEYS.idFromName("keys")),
-    answers: answerStore(env.EVAL_CACHE, later),
+    team: (name) => env.TEAMS.get(env.TEAMS.idFromName(name)),
+    answers: answerStore(env, settings.evalCacheSeconds, later),
+    flights: (key) => flights?.get(flights.idFromName(key)) ?? alone,
     pipe: (length) => new FixedLengthStream(length),
     later,
   };

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { readConfig, resolvePath, secret } from "@funmatch/config";
+import { readConfig, resolvePath, secret, UserError } from "@funmatch/config";
 import { z } from "zod";
 import { settingsSchema } from "./settings.ts";
 
@@ -39,5 +39,7 @@ export type GatewayConfig = z.output<typeof gatewaySchema>;
  */
 export function readGatewayConfig(path: string): GatewayConfig {
   const config = readConfig(gatewaySchema, path);
+  if (config.teacherUrl === undefined && config.teachers === undefined)
+    throw new UserError(`${path}: teacherUrl is missing: where the teacher service answers`);
   return { ...config, stateDir: resolvePath(dirname(path), config.stateDir) };
 }

@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
 export interface GatewayOptions {
-  teacherUrl: string;
+  /** Where the teacher answers, or several of them. */
+  teacherUrl: string | string[];
   /** Shared with the teacher; signs what goes to it. */
   secret: string;
   /** 0, the default: any free one. */
@@ -73,12 +74,14 @@ export async function startGateway(o: GatewayOptions): Promise<LocalGateway> {
   // By file, not by --var: command lines can be read by everybody on the machine.
   const envFile = join(scratch, "env");
   const settings = {
-    TEACHER_URL: o.teacherUrl,
+    ...(typeof o.teacherUrl === "string"
+      ? { TEACHER_URL: o.teacherUrl }
+      : { TEACHERS: JSON.stringify(o.teacherUrl.map((url) => ({ url }))) }),
     TEACHER_SECRET: o.secret,
     KEY_PEPPER: pepper,
     ADMIN_TOKEN: adminToken,
   };
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
+  const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`);
   await writeFile(envFile, lines.join(""), { mode: 0o600 });
 
   const wrangler = join(

@@ -1,18 +1,35 @@
-import { decodeAnswer, HEADERS, sha256, WireError } from "@funmatch/wire";
+import { HEADERS, sha256, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { answerHeaders, passOn, requireDigest } from "./answer.ts";
+import { askerOf } from "./asker.ts";
 import type { GatewayEnv } from "./auth.ts";
 import { readWhole } from "./body.ts";
 import { cardVersion, forgetVersion } from "./card-version.ts";
 import { inTime } from "./deadline.ts";
+import { allFinite, type EntryName, entryKey, misfit } from "./entry.ts";
+import { askTeachers } from "./failover.ts";
 import type { LogitsCall } from "./logits.ts";
-import { askTeacher, readAnswer } from "./teacher.ts";
+import type { Origin } from "./origin.ts";
+import { takeRoom } from "./room.ts";
+import { type Asker, askTeacher, readAnswer } from "./teacher.ts";
+import { askTogether } from "./together.ts";
 
 /** Evaluation calls up to this many bytes are buffered and looked up. */
 export const LARGEST_BUFFERED = 8 * 1024 * 1024;
 
+/** Answers up to this many bytes are stored: what a store of the gateway's hosts takes, and an isolate bears. */
+const LARGEST_STORED = 24 * 1024 * 1024;
+
+/** An evaluation call that is here as a whole. */
+interface Evaluation {
+  asker: Asker;
+  call: LogitsCall;
+  body: Uint8Array<ArrayBuffer>;
+  digest: string;
+}
+
 /**
- * Answers an evaluation call from the store, or asks the teacher and stores what it said. The images are known by the
+ * Answers an evaluation call from the store, or asks a teacher and stores what it said. The images are known by the
  * digest that is computed here; what the client claims only has to agree with it.
  *
  * @throws WireError `digest_mismatch` (422 for the client's claim, 502 for the teacher's answer), the teacher's refusal
@@ -26,80 +43,106 @@ export async function evaluate(c: Context<GatewayEnv>, call: LogitsCall): Promis
   if (head.digest !== undefined && head.digest !== digest) {
     throw new WireError("digest_mismatch", `the request claims ${head.digest}, its images are ${digest}`);
   }
-  const version = call.pin ?? (await freshVersion(c, call));
-  // A store that fails costs a question to the teacher, not an answer to the client.
-  const stored = await c.env.answers.get(entryKey(c, call, version, digest)).catch(console.error);
-  if (stored) {
-    const headers = answerHeaders("hit");
-    headers.set(HEADERS.digest, digest);
-    headers.set(HEADERS.answeredVersion, version);
-    return new Response(stored, { headers });
-  }
+  const asker = askerOf(c, call.deadline);
+  const evaluation = { asker, call, body, digest };
+  const version = call.pin ?? (await cardVersion(asker, call.model));
   try {
-    return await askAndStore(c, call, { body, digest, version });
+    return await answered(c, evaluation, version);
   } catch (error) {
     // The version came from a card, not from the client: if the teacher has changed since, ask for the new one.
     const outdated =
       error instanceof WireError && error.code === "version_mismatch" && call.pin === undefined;
     if (!outdated) throw error;
-    forgetVersion(call.cardPath);
-    return askAndStore(c, call, { body, digest, version: await freshVersion(c, call) });
+    forgetVersion(asker, call.model);
+    return answered(c, evaluation, await cardVersion(asker, call.model));
   }
 }
 
+async function answered(
+  c: Context<GatewayEnv>,
+  evaluation: Evaluation,
+  version: string | undefined,
+): Promise<Response> {
+  // Without a version there is nothing to look up: no teacher is ready, and the one that is asked says for how long.
+  if (version === undefined) return (await askAndStore(c, evaluation, undefined)).own;
+  const name = nameOf(c, evaluation, version);
+  const key = entryKey(name);
+  // A store that fails costs a question to the teacher, not an answer to the client.
+  const stored = await c.env.answers.get(key).catch(console.error);
+  if (stored) {
+    const wrong = misfit(stored, name);
+    if (wrong === undefined) return hit(stored, name);
+    console.error(`what is stored under ${key} does not fit: ${wrong}`);
+  }
+  const told = await askTogether(c.env.flights(key), evaluation.asker, () =>
+    askAndStore(c, evaluation, version),
+  );
+  return "own" in told ? told.own : hit(told.bytes, name);
+}
+
+function hit(bytes: Uint8Array<ArrayBuffer>, { digest, version }: EntryName): Response {
+  const headers = answerHeaders("hit");
+  headers.set(HEADERS.digest, digest);
+  headers.set(HEADERS.answeredVersion, version);
+  return new Response(bytes, { headers });
+}
+
+/** Asks whichever teacher answers; `bytes` are those of an answer that was stored. */
 async function askAndStore(
   c: Context<GatewayEnv>,
-  call: LogitsCall,
-  { body, digest, version }: { body: Uint8Array<ArrayBuffer>; digest: string; version: string },
-): Promise<Response> {
-  const answer = await askTeacher(c.env.settings, {
-    ...identity(c, call),
+  evaluation: Evaluation,
+  version: string | undefined,
+): Promise<{ own: Response; bytes: Uint8Array<ArrayBuffer> | undefined }> {
+  const { asker, call } = evaluation;
+  const ask = (origin: Origin, watched: Asker) =>
+    askOne(c, { ...evaluation, asker: watched }, version, origin);
+  const { answer, bytes } = await askTeachers(asker, {
+    ...{ model: call.model, pin: version, ask, repeatable: () => true },
+  });
+  if (bytes === undefined) return { own: passOn(answer, answer.body, "bypass"), bytes };
+  if (!allFinite(bytes)) return { own: passOn(answer, bytes, "bypass"), bytes: undefined };
+  const key = entryKey(nameOf(c, evaluation, version ?? answeredVersion(answer)));
+  c.env.later(c.env.answers.put(key, bytes).catch(console.error));
+  return { own: passOn(answer, bytes, "miss"), bytes };
+}
+
+/** A teacher's answer, and its bytes unless there is no room for them: it must be right, or another one is asked. */
+async function askOne(
+  c: Context<GatewayEnv>,
+  evaluation: Evaluation,
+  version: string | undefined,
+  origin: Origin,
+): Promise<{ answer: Response; bytes: Uint8Array<ArrayBuffer> | undefined }> {
+  const { asker, call, body, digest } = evaluation;
+  const answer = await askTeacher(origin, asker, {
     method: "POST",
     path: call.path,
+    purpose: "eval",
     digest: call.incoming.head.digest,
     pin: version,
     body: { bytes: body, length: body.length },
   });
   requireDigest(answer, digest);
-  const bytes = await readAnswer(answer, call.deadline);
-  requireFitting(bytes, { model: call.model, version, digest, images: call.incoming.head.shape[0] });
-  c.env.later(c.env.answers.put(entryKey(c, call, version, digest), bytes).catch(console.error));
-  return passOn(answer, bytes, "miss");
-}
-
-/** An entry belongs to one team. No part of its key holds a slash. */
-function entryKey(c: Context<GatewayEnv>, call: LogitsCall, version: string, digest: string): string {
-  const { dtype, shape } = call.incoming.head;
-  return [c.var.caller.team, call.model, version, dtype, shape.join("x"), digest].join("/");
-}
-
-/** What is stored is answered for a month: it must be what it says it is. */
-function requireFitting(
-  bytes: Uint8Array,
-  wanted: { model: string; version: string; digest: string; images: number },
-): void {
-  let wrong: string | undefined;
+  const size = Number(answer.headers.get("content-length") ?? LARGEST_STORED);
+  const giveBack = size <= LARGEST_STORED && takeRoom(size, Date.now() + call.deadline.left());
+  if (!giveBack) return { answer, bytes: undefined };
   try {
-    const { model, version, digest, logits } = decodeAnswer(bytes);
-    if (model !== wanted.model) wrong = `model ${model}`;
-    else if (version !== wanted.version) wrong = `version ${version}`;
-    else if (digest !== wanted.digest) wrong = `digest ${digest}`;
-    else if (logits.shape[0] !== wanted.images) wrong = `${logits.shape[0]} images`;
-  } catch (error) {
-    wrong = error instanceof WireError ? error.detail : String(error);
-  }
-  if (wrong !== undefined) {
-    throw new WireError("internal", `the teacher's answer does not fit the request: ${wrong}`, {
-      status: 502,
-    });
+    const bytes = await readAnswer(answer, asker.deadline, size);
+    const wrong = misfit(bytes, nameOf(c, evaluation, version ?? answeredVersion(answer)));
+    if (wrong === undefined) return { answer, bytes };
+    const detail = `the teacher's answer does not fit the request: ${wrong}`;
+    throw new WireError("internal", detail, { status: 502 });
+  } finally {
+    giveBack();
   }
 }
 
-function freshVersion(c: Context<GatewayEnv>, call: LogitsCall): Promise<string> {
-  return cardVersion(c.env.settings, { ...identity(c, call), method: "GET", path: call.cardPath });
+function nameOf(c: Context<GatewayEnv>, { call, digest }: Evaluation, version: string): EntryName {
+  const shared = c.env.settings.sharedModels.includes(call.model);
+  const { model, incoming } = call;
+  return { team: c.var.caller.team, shared, model, version, head: incoming.head, digest };
 }
 
-function identity(c: Context<GatewayEnv>, call: LogitsCall) {
-  const { requestId, caller } = c.var;
-  return { team: caller.team, requestId, deadline: call.deadline, purpose: "eval" as const };
+function answeredVersion(answer: Response): string {
+  return answer.headers.get(HEADERS.answeredVersion) ?? "none";
 }

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "hono/utils/buffer";
-import type { KeyRecord, KeyStore, Scope } from "./platform.ts";
+import type { Scope } from "./names.ts";
+import type { KeyRecord, KeyStore } from "./platform.ts";
 import { migrate, type Sql } from "./sql.ts";
 
 type Row = {
@@ -21,6 +22,8 @@ const STEPS = [
   "ALTER TABLE keys ADD COLUMN expires_at TEXT",
   "ALTER TABLE keys ADD COLUMN last_used_at TEXT",
   "CREATE INDEX keys_by_prefix ON keys (substr(hash, 1, 8))",
+  "CREATE TABLE teams (name TEXT PRIMARY KEY)",
+  "INSERT INTO teams SELECT DISTINCT team FROM keys",
 ];
 
 /** A key's last use is written down at most this often: what is asked at every call should cost no write. */
@@ -39,6 +42,7 @@ export class KeyTable implements KeyStore {
   }
 
   async add(key: KeyRecord, hash: string): Promise<void> {
+    await this.addTeam(key.team);
     this.#sql.query(
       "INSERT INTO keys (id, hash, team, scopes, models, created_at, revoked_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       key.id,
@@ -83,6 +87,14 @@ export class KeyTable implements KeyStore {
       id,
     );
     return revoked.length > 0;
+  }
+
+  async teams(): Promise<string[]> {
+    return this.#sql.query<{ name: string }>("SELECT name FROM teams ORDER BY name").map(({ name }) => name);
+  }
+
+  async addTeam(name: string): Promise<void> {
+    this.#sql.query("INSERT OR IGNORE INTO teams VALUES (?)", name);
   }
 }
 

@@ -2,27 +2,22 @@ import { HEADERS, isDigest, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
 import { hearOut, type Incoming, readIncoming } from "./body.ts";
+import { counted } from "./counted.ts";
 import { type Deadline, inTime, startDeadline } from "./deadline.ts";
 import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
 import { stream } from "./proxy.ts";
+import { takeRoom } from "./room.ts";
 
 /** A logits call whose head was read and which its key allows. */
 export interface LogitsCall {
   model: string;
   /** The call's path, which is the teacher's too. */
   path: string;
-  /** The path of the model's card. */
-  cardPath: string;
   /** The teacher version that the client insists on. */
   pin: string | undefined;
   deadline: Deadline;
   incoming: Incoming;
 }
-
-/** An isolate has 128 MB for all its calls; what does not fit beside these bytes is streamed. */
-const MOST_BUFFERED = 8 * LARGEST_BUFFERED;
-/** Bytes of the evaluation calls that are being looked up in this isolate. */
-let buffered = 0;
 
 /**
  * `POST /v1/models/{model}/logits`: decides by its first bytes whether a call is looked up or streamed through.
@@ -44,19 +39,22 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
     await hearOut(incoming.rest);
     throw refusal;
   }
-  const cardPath = `/v1/models/${model}`;
-  const call = { model, path: `${cardPath}/logits`, cardPath, pin, deadline, incoming };
+  const call = { model, path: `/v1/models/${model}/logits`, pin, deadline, incoming };
+  return counted(c, call, () => answer(c, call));
+}
+
+async function answer(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {
+  const { incoming } = call;
   const lookedUp =
     incoming.head.purpose === "eval" &&
     incoming.length <= LARGEST_BUFFERED &&
-    buffered + incoming.length <= MOST_BUFFERED &&
     !refusesStoring(c.req.header("cache-control"));
-  if (!lookedUp) return stream(c, call);
-  buffered += incoming.length;
+  const giveBack = lookedUp && takeRoom(incoming.length, Date.now() + call.deadline.left());
+  if (!giveBack) return stream(c, call);
   try {
     return await evaluate(c, call);
   } finally {
-    buffered -= incoming.length;
+    giveBack();
   }
 }
 

@@ -2,14 +2,17 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { KeyTable } from "./keys.ts";
+import { localFlights } from "./local-flights.ts";
 import type { AnswerStore, Platform } from "./platform.ts";
 import type { Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
+import { TeamTable } from "./team.ts";
 
 /** How long a statement waits for another process that writes to the same file. */
 const BUSY_MS = 5000;
-/** An answer that nobody asked for in this time is not worth its place. */
-const KEEP_MS = 30 * 24 * 3600 * 1000;
+
+/** Answers whose time is over are deleted this often, when another one is stored. */
+const SWEEP_MS = 3600 * 1000;
 
 /** The platform of a Node process, and how to end it. */
 export interface NodePlatform extends Platform {
@@ -35,10 +38,18 @@ export function nodePlatform(settings: Settings, stateDir: string): NodePlatform
     open.push(opened);
     return opened;
   };
+  const teams = new Map<string, TeamTable>();
+  const team = (name: string) => {
+    const known = teams.get(name) ?? new TeamTable(sqlOf(database(`team-${name}`)));
+    teams.set(name, known);
+    return known;
+  };
   return {
     settings,
+    team,
     keys: new KeyTable(sqlOf(database("keys"))),
-    answers: answerStore(database("answers")),
+    answers: answerStore(database("answers"), settings.evalCacheSeconds * 1000),
+    flights: localFlights(),
     pipe,
     later: (work) => void work.catch(console.error),
     close: () => {
@@ -48,7 +59,7 @@ export function nodePlatform(settings: Settings, stateDir: string): NodePlatform
 }
 
 /** A SQLite file, its statements prepared once. */
-function sqlOf(database: DatabaseSync): Sql {
+export function sqlOf(database: DatabaseSync): Sql {
   const prepared = new Map<string, StatementSync>();
   return {
     query<Row extends Record<string, Value>>(text: string, ...values: Value[]): Row[] {
@@ -73,15 +84,27 @@ function sqlOf(database: DatabaseSync): Sql {
   };
 }
 
-function answerStore(database: DatabaseSync): AnswerStore {
+function answerStore(database: DatabaseSync, keepMs: number): AnswerStore {
   database.exec(
     "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer BLOB NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID",
   );
   const get = database.prepare("SELECT answer FROM answers WHERE key = ? AND until > ?");
-  const put = database.prepare("INSERT OR REPLACE INTO answers (key, answer, until) VALUES (?, ?, ?)");
+  // An answer is never replaced, except when its time is over.
+  const put = database.prepare(
+    `INSERT INTO answers (key, answer, until) VALUES (?, ?, ?)
+     ON CONFLICT (key) DO UPDATE SET answer = excluded.answer, until = excluded.until WHERE until <= ?`,
+  );
+  const sweep = database.prepare("DELETE FROM answers WHERE until <= ?");
+  let sweepAt = 0;
   return {
     get: async (key) => (get.get(key, Date.now())?.answer as Uint8Array<ArrayBuffer> | undefined) ?? null,
-    put: async (key, answer) => void put.run(key, answer, Date.now() + KEEP_MS),
+    async put(key, answer) {
+      const now = Date.now();
+      put.run(key, answer, now + keepMs, now);
+      if (now < sweepAt) return;
+      sweepAt = now + SWEEP_MS;
+      sweep.run(now);
+    },
   };
 }
 

@@ -1,7 +1,7 @@
+import type { FlightControl } from "./flight.ts";
+import type { Scope } from "./names.ts";
 import type { Settings } from "./settings.ts";
-
-export const SCOPES = ["train", "eval", "admin"] as const;
-export type Scope = (typeof SCOPES)[number];
+import type { TeamStore } from "./team-store.ts";
 
 /** What a stored key allows. The key itself is never stored. */
 export interface KeyRecord {
@@ -28,6 +28,9 @@ export interface KeyStore {
   list(team?: string): Promise<KeyRecord[]>;
   /** Whether there was such a key, not yet revoked. */
   revoke(id: string): Promise<boolean>;
+  /** Teams that have or had keys, and those that were added, by name. */
+  teams(): Promise<string[]>;
+  addTeam(name: string): Promise<void>;
 }
 
 /** Whole answers (response bodies) to evaluation calls. An entry never changes. */
@@ -40,7 +43,11 @@ export interface AnswerStore {
 export interface Platform {
   settings: Settings;
   keys: KeyStore;
+  /** A team's quota and usage. Its name holds nothing but a-z, 0-9 and -. */
+  team(name: string): TeamStore;
   answers: AnswerStore;
+  /** Where those meet who ask the same at the same time; `key` is that of the stored answer. */
+  flights(key: string): FlightControl;
   /** A pipe for exactly so many bytes: a request whose body is its readable end has a Content-Length. */
   pipe(length: number): { readable: ReadableStream<Uint8Array>; writable: WritableStream<Uint8Array> };
   /** Lets work go on after the response was sent. */

@@ -1,40 +1,58 @@
+import { WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { passOn, requireDigest } from "./answer.ts";
+import { askerOf } from "./asker.ts";
 import type { GatewayEnv } from "./auth.ts";
-import { patiently, pour } from "./body.ts";
+import { askTeachers } from "./failover.ts";
 import type { LogitsCall } from "./logits.ts";
-import { askTeacher } from "./teacher.ts";
+import type { Origin } from "./origin.ts";
+import { type Asker, askTeacher } from "./teacher.ts";
+import { openUpload } from "./upload.ts";
 
 /**
- * Streams a call through to the teacher and the answer back. Nothing is stored, and of the images only a few
- * kilobytes are in memory at a time. So goes every training call, and an evaluation call that is too large to buffer.
+ * Streams a call through to a teacher and the answer back. Nothing is stored, and of the images only a few kilobytes
+ * are in memory at a time. So goes every training call, and an evaluation call that is too large to buffer. A teacher
+ * that fails before more than the first bytes were taken is replaced by another; later the body is gone with it, and the
+ * client has to send it again.
  *
  * @throws WireError the teacher's refusal, or 502 `digest_mismatch` if it answers for other images than were claimed
  * @example
  * if (call.incoming.head.purpose === "train") return stream(c, call);
  */
 export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {
-  const { head, length } = call.incoming;
-  const pipe = c.env.pipe(length);
-  const refused = new AbortController();
-  const heard = pour(call.incoming, pipe.writable, refused.signal);
+  const asker = askerOf(c, call.deadline);
+  const upload = openUpload(call.incoming);
+  const ask = async (origin: Origin, watched: Asker) => {
+    const pipe = c.env.pipe(call.incoming.length);
+    const refused = new AbortController();
+    void upload.pour(pipe.writable, refused.signal);
+    try {
+      return await askOne(origin, watched, call, pipe.readable);
+    } catch (error) {
+      refused.abort();
+      throw upload.brokeOff() ? new WireError("malformed", "the body ended early") : error;
+    }
+  };
   try {
-    const answer = await askTeacher(c.env.settings, {
-      method: "POST",
-      path: call.path,
-      team: c.var.caller.team,
-      requestId: c.var.requestId,
-      deadline: call.deadline,
-      purpose: head.purpose,
-      digest: head.digest,
-      pin: call.pin,
-      body: { bytes: pipe.readable, length },
-    });
-    if (head.digest !== undefined) requireDigest(answer, head.digest);
+    const { model, pin } = call;
+    const answer = await askTeachers(asker, { model, pin, ask, repeatable: upload.whole });
     return passOn(answer, answer.body, "bypass");
   } catch (error) {
-    refused.abort();
-    if (!call.deadline.passed()) await patiently(heard);
+    if (!call.deadline.passed()) await upload.hearOut();
     throw error;
   }
+}
+
+async function askOne(
+  origin: Origin,
+  asker: Asker,
+  { path, pin, incoming }: LogitsCall,
+  bytes: ReadableStream<Uint8Array>,
+): Promise<Response> {
+  const { head, length } = incoming;
+  const { purpose, digest } = head;
+  const body = { bytes, length };
+  const answer = await askTeacher(origin, asker, { method: "POST", path, purpose, digest, pin, body });
+  if (digest !== undefined) requireDigest(answer, digest);
+  return answer;
 }

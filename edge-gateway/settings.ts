@@ -1,4 +1,9 @@
 import * as z from "zod";
+import { modelSchema } from "./names.ts";
+import { issuerSchema } from "./oidc.ts";
+import { quotaSchema } from "./quota.ts";
+
+const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
 
 const secret = z.string().min(16, "must have at least 16 characters");
 
@@ -7,8 +12,21 @@ const secret = z.string().min(16, "must have at least 16 characters");
  * each as a variable or secret in capitals: `teacherUrl` is TEACHER_URL. What is not text is JSON there.
  */
 export const settingsSchema = z.strictObject({
-  /** Where the teacher service answers. */
-  teacherUrl: z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, "")),
+  /** Where the teacher service answers, if there is one. */
+  teacherUrl: url.optional(),
+  /** Several of them, in place of `teacherUrl`. The first that has a model ready leads: its version is the model's. */
+  teachers: z
+    .array(
+      z.strictObject({
+        url,
+        /** Its own name in signatures; left out, that of all. */
+        audience: z.string().min(1).optional(),
+        /** The models that it is asked for; left out, all that it has. */
+        models: z.array(modelSchema).min(1).optional(),
+      }),
+    )
+    .min(1)
+    .optional(),
   /** Shared with the teacher: signs every call to it. */
   teacherSecret: secret,
   /** The teacher's name in signatures: a call signed for one teacher is worthless at another. */
@@ -19,6 +37,17 @@ export const settingsSchema = z.strictObject({
   adminToken: secret.optional(),
   /** Largest body taken; 100 MB is what the small Cloudflare plans let through. */
   maxBodyBytes: z.int().positive().default(100_000_000),
+  /** What every team may use that has no quota of its own. */
+  quota: quotaSchema.prefault({}),
+  /** CI systems whose tokens are taken for keys. */
+  oidc: z.array(issuerSchema).default([]),
+  /** Models whose stored answers all teams share that may ask them. */
+  sharedModels: z.array(modelSchema).default([]),
+  /** How long an answer to an evaluation call is stored. */
+  evalCacheSeconds: z
+    .int()
+    .min(60)
+    .default(30 * 24 * 3600),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -39,13 +68,22 @@ export function readSettings(environment: Readonly<Record<string, unknown>>): Se
     return value === undefined ? [] : [[key, schema.safeParse(value).success ? value : fromJson(value)]];
   });
   const read = settingsSchema.safeParse(Object.fromEntries(told));
-  if (read.success) return read.data;
+  if (read.success) return requireTeacher(read.data);
   const wrong = read.error.issues.map(({ path: [key, ...place], message }) => {
     const variable = variableOf(String(key));
     if (environment[variable] === undefined) return `${variable} is missing`;
     return `${[variable, ...place].join(".")} ${message}`;
   });
   throw new SettingsError(`the gateway is not set up: ${wrong.join("; ")} (see docs/gateway.md)`);
+}
+
+/**
+ * @returns the settings
+ * @throws SettingsError if they name no teacher
+ */
+export function requireTeacher<T extends Pick<Settings, "teacherUrl" | "teachers">>(settings: T): T {
+  if (settings.teacherUrl !== undefined || settings.teachers !== undefined) return settings;
+  throw new SettingsError("the gateway is not set up: TEACHER_URL is missing (see docs/gateway.md)");
 }
 
 /** How a Worker calls a setting. */

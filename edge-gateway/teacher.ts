@@ -8,16 +8,21 @@ import {
   WireError,
 } from "@funmatch/wire";
 import type { Deadline } from "./deadline.ts";
-import type { Settings } from "./settings.ts";
+import type { Origin } from "./origin.ts";
+import type { Platform } from "./platform.ts";
 
-/** One call to the teacher, on behalf of a team. */
+/** On whose behalf a teacher is asked, and until when. */
+export interface Asker extends Pick<Platform, "settings" | "later"> {
+  team: string;
+  requestId: string;
+  deadline: Deadline;
+}
+
+/** One call to a teacher. */
 export interface TeacherCall {
   method: "GET" | "POST";
   /** Under the teacher's URL, beginning with a slash. */
   path: string;
-  team: string;
-  requestId: string;
-  deadline: Deadline;
   purpose: Purpose;
   /** The digest that the request claims. */
   digest?: string | undefined;
@@ -30,23 +35,23 @@ export interface TeacherCall {
 const UNREACHABLE_RETRY_SECONDS = 2;
 
 /**
- * Calls the teacher, signed. The client's own headers stay behind, all but those named here: that is how a forged
+ * Calls a teacher, signed. The client's own headers stay behind, all but those named here: that is how a forged
  * identity header is deleted.
  *
  * @returns the teacher's answer with status 2xx, its body not yet read
  * @throws WireError the teacher's own refusal, or `upstream_unreachable`, `deadline_exceeded`, `internal`
  * @example
- * const answer = await askTeacher(settings, { method: "GET", path: "/v1/models", team, requestId, deadline, purpose: "eval" });
+ * const answer = await askTeacher(origin, asker, { method: "GET", path: "/v1/models", purpose: "eval" });
  */
-export async function askTeacher(settings: Settings, call: TeacherCall): Promise<Response> {
-  const url = new URL(settings.teacherUrl + call.path);
+export async function askTeacher(origin: Origin, asker: Asker, call: TeacherCall): Promise<Response> {
+  const url = new URL(origin.url + call.path);
   const headers = new Headers({
-    [HEADERS.requestId]: call.requestId,
-    [HEADERS.timeout]: String(call.deadline.left()),
-    [IDENTITY_HEADER]: await signIdentity(settings.teacherSecret, call.method, url.pathname, {
-      audience: settings.audience,
-      team: call.team,
-      requestId: call.requestId,
+    [HEADERS.requestId]: asker.requestId,
+    [HEADERS.timeout]: String(asker.deadline.left()),
+    [IDENTITY_HEADER]: await signIdentity(asker.settings.teacherSecret, call.method, url.pathname, {
+      audience: origin.audience,
+      team: asker.team,
+      requestId: asker.requestId,
       timestamp: Math.floor(Date.now() / 1000),
       purpose: call.purpose,
       contentLength: call.body?.length ?? 0,
@@ -62,7 +67,7 @@ export async function askTeacher(settings: Settings, call: TeacherCall): Promise
   const answer = await send(
     url,
     { method: call.method, headers, body: call.body?.bytes ?? null },
-    call.deadline,
+    asker.deadline,
   );
   if (answer.ok) return answer;
   throw await refusal(answer);
@@ -86,14 +91,35 @@ export async function send(url: URL | string, request: RequestInit, deadline: De
 /**
  * The whole body of an answer.
  *
- * @throws WireError `upstream_unreachable` or `deadline_exceeded` if it breaks off
+ * @param most bytes that it may have
+ * @throws WireError `upstream_unreachable` or `deadline_exceeded` if it breaks off, `internal` if it is longer
  */
-export async function readAnswer(answer: Response, deadline: Deadline): Promise<Uint8Array<ArrayBuffer>> {
+export async function readAnswer(
+  answer: Response,
+  deadline: Deadline,
+  most: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
   try {
-    return new Uint8Array(await answer.arrayBuffer());
+    for await (const part of answer.body ?? []) {
+      size += part.length;
+      if (size > most) break;
+      parts.push(part);
+    }
   } catch (cause) {
     throw lost("the teacher's answer broke off", deadline, cause);
   }
+  if (size > most) {
+    throw new WireError("internal", `the teacher's answer has more than ${most} bytes`, { status: 502 });
+  }
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
 }
 
 function lost(how: string, deadline: Deadline, cause: unknown): WireError {

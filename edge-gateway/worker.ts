@@ -4,7 +4,7 @@ import { type Bindings, cloudflare } from "./cloudflare.ts";
 import type { Platform } from "./platform.ts";
 import { SettingsError } from "./settings.ts";
 
-export { Keys } from "./cloudflare.ts";
+export { EvalFlight, Keys, Team } from "./cloudflare.ts";
 
 const app = createApp();
 

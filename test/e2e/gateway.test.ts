@@ -136,7 +136,7 @@ test("a teacher that is away is told so, with a time to come again", async () =>
     for (const purpose of ["train", "eval"] as const) {
       const answer = await post(call(purpose, 4).body, { url: small.url, key });
       expect(answer.status).toBe(502);
-      expect(answer.headers.get("retry-after")).toBe("2");
+      expect(Number(answer.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
       expect(await answer.json()).toMatchObject({ code: "upstream_unreachable" });
     }
     expect((await fetch(`${small.url}/readyz`)).status).toBe(502);

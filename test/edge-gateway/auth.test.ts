@@ -63,6 +63,32 @@ describe("a key", () => {
     expect((await ask(`/admin/keys/${id}`, { method: "DELETE", headers: ADMIN })).status).toBe(404);
   });
 
+  test("that is revoked where we do not see it stops within seconds", async () => {
+    const { id, key } = await makeKey({ team: "auth-elsewhere", scopes: ["train"] });
+    expect((await ask("/v1/models", { headers: bearer(key) })).status).toBe(200);
+    await host.platform().keys.revoke(id); // as another isolate does
+    const status = async () => (await ask("/v1/quota", { headers: bearer(key) })).status;
+    await expect.poll(status, { timeout: 8000, interval: 200 }).toBe(401);
+  });
+
+  test("ends when it was said to", async () => {
+    const expiresAt = new Date(Date.now() + 1500).toISOString();
+    const { key } = await makeKey({ team: "auth-brief", scopes: ["train"], expiresAt });
+    const status = async () => (await ask("/v1/quota", { headers: bearer(key) })).status;
+    expect(await status()).toBe(200);
+    await expect.poll(status, { timeout: 8000, interval: 100 }).toBe(401);
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
+  });
+
+  test("tells when it was last used", async () => {
+    const { id, key } = await makeKey({ team: "auth-used", scopes: ["train"] });
+    const record = async () => (await host.platform().keys.list("auth-used")).find((one) => one.id === id);
+    expect((await record())?.lastUsedAt).toBeNull();
+    const before = new Date().toISOString();
+    await ask("/v1/quota", { headers: bearer(key) });
+    expect((await record())?.lastUsedAt?.localeCompare(before)).toBeGreaterThanOrEqual(0);
+  });
+
   test("is stored as a hash that only the pepper can make, and outlives the object", async () => {
     const { id, key } = await makeKey({ team: "auth-stored", scopes: ["train"] });
     await host.restart();
@@ -114,6 +140,8 @@ describe("administration", () => {
     [{ team: "a", scopes: ["root"] }, "scopes"],
     [{ team: "a", scopes: ["train"], models: "prof" }, "models"],
     [{ team: "a", scopes: ["train"], more: 1 }, "more"],
+    [{ team: "a", scopes: ["train"], expiresAt: "tomorrow" }, "expiresAt"],
+    [{ team: "a", scopes: ["train"], expiresAt: "2020-01-01T00:00:00Z" }, "future"],
   ])("refuses to make the key %j", async (asked, place) => {
     const answer = await ask("/admin/keys", { method: "POST", headers: ADMIN, body: JSON.stringify(asked) });
     const { status, code, detail } = await problem(answer);

@@ -21,6 +21,13 @@ describe("what the gateway tells", () => {
     expect(await problem(none)).toMatchObject({ status: 404, code: "unknown_model" });
   });
 
+  test("reading the card of a model that is unloaded has it loaded", async () => {
+    const state = async () =>
+      cardSchema.parse(await (await ask("/v1/models/asleep", { headers: bearer(key) })).json()).state;
+    expect(await state()).toBe("unloaded");
+    await expect.poll(state, { timeout: 10_000 }).toBe("ready");
+  });
+
   test("a name that leads elsewhere is no model's", async () => {
     for (const name of ["%2e%2e", "..%2flimits", "a%20b", "-", "x".repeat(101)]) {
       const request = { headers: bearer(key) };

@@ -1,6 +1,7 @@
 import { encodeRequestHead, type ImageDtype, type Purpose, sha256 } from "@funmatch/wire";
 import { host } from "#host";
-import type { KeyRecord, Scope } from "../../edge-gateway/platform.ts";
+import type { Scope } from "../../edge-gateway/names.ts";
+import type { KeyRecord } from "../../edge-gateway/platform.ts";
 import type { SeenCall } from "./fake-teacher.ts";
 import { VARIABLES } from "./hosts/settings.ts";
 
@@ -16,6 +17,7 @@ export async function makeKey(asked: {
   team: string;
   scopes: Scope[];
   models?: string[];
+  expiresAt?: string;
 }): Promise<KeyRecord & { key: string }> {
   const made = await ask("/admin/keys", { method: "POST", headers: ADMIN, body: JSON.stringify(asked) });
   if (made.status !== 201) throw new Error(await made.text());

@@ -85,7 +85,10 @@ describe("a teacher", () => {
       const pull = (stream: ReadableStreamDefaultController) => stream.error(new Error("gone"));
       return new Response(new ReadableStream({ pull }), { headers: { [HEADERS.digest]: digest } });
     });
-    const answer = await createApp().fetch(request, platform());
+    const answer = await createApp().fetch(
+      request,
+      host.platform({ TEACHER_URL: `${host.teacher}/origin-mishap` }),
+    );
     expect(answer.headers.get("retry-after")).toBe("2");
     expect(await problem(answer)).toMatchObject({ status: 502, code: "upstream_unreachable" });
   });

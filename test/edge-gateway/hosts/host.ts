@@ -5,6 +5,8 @@ export interface Host {
   name: "workerd" | "node";
   /** Where the fake teacher answers. */
   teacher: string;
+  /** Where the fake CI system issues its tokens. */
+  issuer: string;
   /** Sends a request to the gateway, from outside. */
   fetch(path: string, request?: RequestInit): Promise<Response>;
   /** The platform that the gateway runs on, with these settings changed, for tests that stand inside. */

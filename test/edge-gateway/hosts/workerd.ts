@@ -6,6 +6,7 @@ import type { Host } from "./host.ts";
 export const host: Host = {
   name: "workerd",
   teacher: "http://teacher.test",
+  issuer: "http://issuer.localhost",
   fetch: (path, request) => exports.default.fetch(`http://gateway.test${path}`, request),
   platform: (changed = {}) =>
     cloudflare(Object.keys(changed).length === 0 ? env : { ...env, ...changed }, createExecutionContext()),

@@ -1,0 +1,83 @@
+import * as z from "zod";
+
+const limit = z.int().positive().nullable();
+
+/** What a team may use; null is as much as it likes. */
+export const quotaSchema = z.strictObject({
+  /** How fast the bucket fills. */
+  imagesPerMinute: limit.default(null),
+  /** What the bucket holds, and so the most that comes at once after a pause; null: a minute's worth. */
+  burstImages: limit.default(null),
+  /** Images of calls that are being answered. */
+  imagesInFlight: limit.default(null),
+  /** In a calendar month, UTC. */
+  imagesPerMonth: limit.default(null),
+  /** Bytes of requests in a calendar month, UTC. */
+  bytesPerMonth: limit.default(null),
+});
+
+export type Quota = z.infer<typeof quotaSchema>;
+
+/** A team's own quota: what it leaves out is the gateway's `quota` setting. */
+export const ownQuotaSchema = z.strictObject({
+  imagesPerMinute: limit.optional(),
+  burstImages: limit.optional(),
+  imagesInFlight: limit.optional(),
+  imagesPerMonth: limit.optional(),
+  bytesPerMonth: limit.optional(),
+});
+
+export type OwnQuota = z.infer<typeof ownQuotaSchema>;
+
+/** One of a team's limits, and how it stands. */
+export interface Policy {
+  name: "minute" | "in-flight" | "month" | "month-bytes";
+  unit: "images" | "bytes";
+  quota: number;
+  remaining: number;
+  /** What the quota is counted over; none for what is in flight. */
+  windowSeconds?: number;
+  /** Until there is more of it; 0 if nothing is used. None where only the end of other calls helps. */
+  resetSeconds?: number;
+}
+
+/** What the bucket of images a minute holds; null without such a limit. */
+export function bucketSize({ imagesPerMinute, burstImages }: Quota): number | null {
+  return imagesPerMinute === null ? null : (burstImages ?? imagesPerMinute);
+}
+
+/**
+ * The most images that one call can ever have under a quota.
+ *
+ * @example
+ * largestCall({ ...unlimited, imagesPerMinute: 600, imagesInFlight: 256 });   // 256
+ */
+export function largestCall(quota: Quota): number {
+  return Math.min(bucketSize(quota) ?? Infinity, quota.imagesInFlight ?? Infinity);
+}
+
+/**
+ * The two header fields of draft-ietf-httpapi-ratelimit-headers. Images are no unit that the draft registers, so they
+ * are told in a parameter of our own.
+ *
+ * @example
+ * rateLimitHeaders(policies)["ratelimit"];   // "minute";r=500;t=10, "month";r=9000;t=86400
+ */
+export function rateLimitHeaders(policies: readonly Policy[]): Record<string, string> {
+  if (policies.length === 0) return {};
+  const items = (item: (policy: Policy) => (string | undefined)[]) =>
+    policies.map((policy) => item(policy).filter(Boolean).join(";")).join(", ");
+  return {
+    "ratelimit-policy": items(({ name, unit, quota, windowSeconds }) => [
+      `"${name}"`,
+      `q=${quota}`,
+      windowSeconds === undefined ? undefined : `w=${windowSeconds}`,
+      unit === "bytes" ? 'qu="content-bytes"' : 'funmatch-unit="images"',
+    ]),
+    ratelimit: items(({ name, remaining, resetSeconds }) => [
+      `"${name}"`,
+      `r=${Math.max(0, Math.floor(remaining))}`,
+      resetSeconds === undefined ? undefined : `t=${Math.ceil(resetSeconds)}`,
+    ]),
+  };
+}
