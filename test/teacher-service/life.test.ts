@@ -48,6 +48,12 @@ describe("loading", () => {
     expect(problem).toMatchObject({ code: "loading", status: 503, progress: expect.any(Number) });
     const card = cardSchema.parse(await (await fetch(`${url}/v1/models/tiny`)).json());
     expect(card).toMatchObject({ state: "loading", progress: expect.any(Number) });
+    expect(await (await fetch(`${url}/v2/health/live`)).json()).toEqual({ live: true });
+    expect(await (await fetch(`${url}/v2/health/ready`)).json()).toEqual({ ready: false });
+    expect(await (await fetch(`${url}/v2/models/tiny/ready`)).json()).toEqual({ name: "tiny", ready: false });
+    const metadata = await fetch(`${url}/v2/models/tiny`);
+    expect([metadata.status, Number(metadata.headers.get("retry-after")) > 0]).toEqual([503, true]);
+    expect(await metadata.json()).toEqual({ error: expect.stringMatching(/tiny is loading: \d+ % done/) });
     child.kill("SIGTERM");
     expect((await once(child, "exit"))[0]).toBe(0);
   });
