@@ -10,16 +10,14 @@ import type { Entered } from "./admin-forms.ts";
 import { field, readForm } from "./form.ts";
 import { readNewKey, readQuota } from "./forms.ts";
 import { spanOf, totals } from "./series.ts";
-import { type PageEnv, type Viewer, viewerOf } from "./session.ts";
+import { type PageEnv, viewerOf } from "./session.ts";
 import { stateOf } from "./team-state.ts";
 import { newKeyView, teamView } from "./team-view.ts";
 import { type TeamLine, teamsView } from "./teams-view.ts";
 
-type AdminEnv = PageEnv & { Variables: { viewer: Viewer } };
-
 /** What an administrator's pages do, under `/page/teams`: the same as `/admin`, by forms. */
-export function teamAdminRoutes(): Hono<AdminEnv> {
-  const app = new Hono<AdminEnv>();
+export function teamAdminRoutes(): Hono<PageEnv> {
+  const app = new Hono<PageEnv>();
   app.use(administer);
 
   app.get("/", async (c) => c.html(teamsView({ viewer: c.var.viewer, teams: await linesOf(c) })));
@@ -78,8 +76,8 @@ export function teamAdminRoutes(): Hono<AdminEnv> {
 }
 
 /** Lets administrators past, sends those who are not signed in to where they can. */
-const administer: MiddlewareHandler<AdminEnv> = async (c, next) => {
-  const viewer = await viewerOf(c as unknown as Context<PageEnv>);
+const administer: MiddlewareHandler<PageEnv> = async (c, next) => {
+  const viewer = await viewerOf(c);
   if (viewer === null) return c.redirect("/", 303);
   c.set("viewer", viewer);
   if (!viewer.admin)
@@ -88,16 +86,16 @@ const administer: MiddlewareHandler<AdminEnv> = async (c, next) => {
 };
 
 async function answerTeam(
-  c: Context<AdminEnv>,
+  c: Context<PageEnv>,
   team: string,
   again: { wrong?: string[]; entered?: Entered } = {},
 ): Promise<Response> {
-  const state = await stateOf(c as unknown as Context<PageEnv>, team);
+  const state = await stateOf(c, team);
   const frame = { viewer: c.var.viewer, path: `/page/teams/${team}`, done: c.req.query("done") };
   return c.html(teamView({ ...frame, state, changes: true, ...again }), again.wrong ? 400 : 200);
 }
 
-async function linesOf(c: Context<AdminEnv>): Promise<TeamLine[]> {
+async function linesOf(c: Context<PageEnv>): Promise<TeamLine[]> {
   const { from, to } = spanOf("day", Date.now());
   const [teams, keys] = await Promise.all([namesOf(c.env), c.env.keys.list()]);
   const isGood = ({ revokedAt, expiresAt }: KeyRecord) =>

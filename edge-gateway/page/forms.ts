@@ -9,14 +9,15 @@ export type Read<T> = { asked: T } | { wrong: string[] };
 
 /** The quota that a form asks for: an empty field leaves the limit to the gateway. */
 export function readQuota(form: URLSearchParams): Read<OwnQuota> {
-  const entries = LIMITS.flatMap(({ name, label }) => {
+  const quota: OwnQuota = {};
+  for (const { name } of LIMITS) {
     // Whoever writes 50,000,000 means it.
     const text = field(form, name).replace(/[\s,_']/g, "");
-    if (text === "") return [];
-    if (text.toLowerCase() === NO_LIMIT) return [{ name, label, limit: null }];
-    return [{ name, label, limit: /^\d+$/.test(text) ? Number(text) : Number.NaN }];
-  });
-  const read = ownQuotaSchema.safeParse(Object.fromEntries(entries.map(({ name, limit }) => [name, limit])));
+    if (text === "") continue;
+    const digits = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    quota[name] = text.toLowerCase() === NO_LIMIT ? null : digits;
+  }
+  const read = ownQuotaSchema.safeParse(quota);
   if (read.success) return { asked: read.data };
   return {
     wrong: LIMITS.filter(({ name }) => read.error.issues.some(({ path }) => path[0] === name)).map(

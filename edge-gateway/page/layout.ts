@@ -13,7 +13,7 @@ const DONE: Record<string, string> = {
 /** A page's frame. */
 export interface Frame {
   title: string;
-  viewer?: Viewer | null;
+  viewer?: Viewer | undefined;
   /** The path of the page, to mark it in the navigation. */
   path?: string;
   /** One of the words of `DONE`, as the address has it. */

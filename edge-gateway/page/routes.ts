@@ -6,7 +6,7 @@ import { teamAdminRoutes } from "./admin-routes.ts";
 import { field, readForm } from "./form.ts";
 import { layout } from "./layout.ts";
 import { protect } from "./protect.ts";
-import { type PageEnv, signIn, signOut, viewerOf } from "./session.ts";
+import { type PageEnv, signIn, signOut, type Viewer, viewerOf } from "./session.ts";
 import { signInView } from "./sign-in-view.ts";
 import { ICON, STYLE } from "./style.ts";
 import { stateOf } from "./team-state.ts";
@@ -64,7 +64,7 @@ function tellError(error: Error, c: Context<PageEnv>): Response | Promise<Respon
   if (!known) console.error(error);
   const detail = known ? error.detail : "the gateway failed; its log says why";
   const status = (known ? error.status : 500) as ContentfulStatusCode;
-  const viewer = c.var.viewer ?? null;
+  const viewer = c.var.viewer as Viewer | undefined;
   return c.html(
     layout(
       {

@@ -14,7 +14,8 @@ export interface Viewer {
 /** Hono's types for the page. */
 export interface PageEnv {
   Bindings: Platform;
-  Variables: GatewayEnv["Variables"] & { viewer: Viewer | null };
+  /** `viewer` is there where nobody gets without being signed in. */
+  Variables: GatewayEnv["Variables"] & { viewer: Viewer };
 }
 
 const SESSION_SECONDS = 8 * 3600;
