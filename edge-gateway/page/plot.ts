@@ -64,7 +64,7 @@ function bar(at: number, label: string, series: Series[], top: number): Html {
 
 function table(title: string, { slots, unit }: Span, series: Series[], sums: number[]): Html {
   const rows = slots.map((slot, i) => ({ slot, i })).filter(({ i }) => sums[i]! > 0);
-  return html`<div class="scroll" role="region" aria-label="${title}" tabindex="0"><table>
+  return html`<div class="scroll" role="region" aria-label="${title}, as a table" tabindex="0"><table>
 <caption>${title}; what is not listed had none</caption>
 <thead><tr><th scope="col">${unit === "day" ? "Day" : "Hour"} (UTC)</th>${series.map(
     ({ name }) => html`<th scope="col" class="number">${name}</th>`,

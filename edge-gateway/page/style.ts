@@ -61,7 +61,7 @@ dt { color: var(--soft); }
 dd { margin: 0; }
 dd strong { display: block; font-size: 1.6rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 dd span { color: var(--soft); font-size: .875rem; }
-.plot { display: grid; grid-template-columns: auto 1fr; gap: .25rem .5rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem .75rem .5rem; }
+.plot { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem .5rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem .75rem .5rem; }
 .plot svg { width: 100%; height: 11rem; display: block; }
 .scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right; font-variant-numeric: tabular-nums; margin: -.65rem 0; }
 .times { grid-column: 2; display: flex; justify-content: space-between; gap: 1rem; }
@@ -78,7 +78,7 @@ rect { fill: var(--colour, var(--s0)); }
 .line { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; font-variant-numeric: tabular-nums; }
 .left { width: 100%; height: .5rem; display: block; margin: .4rem 0; background: var(--line); border-radius: .25rem; }
 .left.low { --colour: var(--danger); }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; }
+.scroll { position: relative; overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .9375rem; }
 .wide { min-width: 40rem; }
 caption { text-align: left; padding: .6rem .75rem .3rem; }
