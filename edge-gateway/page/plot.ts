@@ -78,8 +78,9 @@ function table(title: string, { slots, unit }: Span, series: Series[], sums: num
 </table></div>`;
 }
 
-/** The next of 2, 4, 6, 8, 10, 20, 40 …: half of it is a whole number. */
+/** The next number that is round, and half of which is whole. */
 function roundUp(n: number): number {
   const power = 10 ** Math.floor(Math.log10(n));
-  return Math.max(2, [1, 2, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= n)!);
+  const steps = power === 1 ? [2, 4, 6, 8, 10] : [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10];
+  return Math.round(steps.map((step) => step * power).find((step) => step >= n) ?? 10 * power);
 }

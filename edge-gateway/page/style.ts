@@ -36,6 +36,7 @@ header a, .choice a { display: inline-block; padding: .25rem 0; }
 .narrow { max-width: 28rem; }
 .hint, caption, .times, .scale { color: var(--soft); font-size: .875rem; }
 .hint { margin: .25rem 0 1rem; }
+button + .hint { margin: 1rem 0 0; }
 .empty { color: var(--soft); background: var(--card); border: 1px dashed var(--edge); border-radius: .5rem; padding: 1rem; margin: .5rem 0; }
 .notice, .wrong { border-radius: .5rem; padding: .75rem 1rem; margin: 0 0 1rem; }
 .notice { background: var(--good); color: var(--good-ink); }
@@ -63,8 +64,9 @@ dd strong { display: block; font-size: 1.6rem; line-height: 1.3; font-variant-nu
 dd span { color: var(--soft); font-size: .875rem; }
 .plot { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem .5rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem .75rem .5rem; }
 .plot svg { width: 100%; height: 11rem; display: block; }
-.scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right; font-variant-numeric: tabular-nums; margin: -.65rem 0; }
-.times { grid-column: 2; display: flex; justify-content: space-between; gap: 1rem; }
+.scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right; font-variant-numeric: tabular-nums; margin: -.65rem 0; min-width: 2.25rem; }
+.times { grid-column: 2; display: flex; justify-content: space-between; gap: .5rem; }
+.times :last-child { text-align: right; }
 .grid { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; }
 .s0 { --colour: var(--s0); } .s1 { --colour: var(--s1); } .s2 { --colour: var(--s2); } .s3 { --colour: var(--s3); }
 .s4 { --colour: var(--s4); } .s5 { --colour: var(--s5); } .s6 { --colour: var(--s6); }

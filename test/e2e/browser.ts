@@ -19,11 +19,13 @@ export function chromiumPath(): string | undefined {
   });
 }
 
-/** What axe-core finds on a page that is moderate or worse, one line each. */
-export async function barriers(page: Page): Promise<string[]> {
+/** What axe-core finds on a page that is moderate or worse, one line each; of all its rules, or those about colours. */
+export async function barriers(page: Page, rules: "all" | "colours" = "all"): Promise<string[]> {
   // By the debugger, so that the page's own policy need not allow scripts.
   await page.evaluate(axe.source);
-  const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
+  const { violations } = (await page.evaluate(
+    rules === "all" ? "axe.run()" : "axe.run({ runOnly: ['color-contrast'] })",
+  )) as axe.AxeResults;
   return violations
     .filter(({ impact }) => impact !== "minor")
     .flatMap(({ id, impact, help, nodes }) =>
