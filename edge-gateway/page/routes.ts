@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { html } from "hono/html";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { teamAdminRoutes } from "./admin-routes.ts";
-import { field, readForm } from "./form.ts";
+import { field, readForm } from "./form-body.ts";
 import { layout } from "./layout.ts";
 import { protect } from "./protect.ts";
 import { type PageEnv, signIn, signOut, type Viewer, viewerOf } from "./session.ts";

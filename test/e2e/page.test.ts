@@ -207,7 +207,8 @@ async function bookMonth(path: string): Promise<void> {
   const end = now;
   const none = { imagesPerMinute: null, burstImages: null, imagesInFlight: null };
   const defaults = { ...none, imagesPerMonth: null, bytesPerMonth: null };
-  for (let hour = 30 * 24; hour >= 0; hour--) {
+  // Every hour of the last week, before that every sixth.
+  for (let hour = 30 * 24; hour >= 0; hour -= hour > 168 ? 6 : 1) {
     now = end - hour * 3_600_000;
     const busy = 1 + Math.round(3 * (1 + Math.sin(hour / 3.8)));
     for (const [model, purpose, calls] of [

@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { type NewKey, newKeySchema } from "../make-key.ts";
 import { type OwnQuota, ownQuotaSchema } from "../quota.ts";
 import { LIMITS, NO_LIMIT } from "./admin-forms.ts";
-import { field } from "./form.ts";
+import { field } from "./form-body.ts";
 
 /** What a form asks for, or what is wrong with it in plain words. */
 export type Read<T> = { asked: T } | { wrong: string[] };
