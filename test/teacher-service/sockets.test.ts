@@ -181,7 +181,7 @@ describe("bodies that are not as announced", () => {
     socket.destroy();
     const held = async () =>
       /funmatch_held_bytes (\d+)/.exec(await (await fetch(`${service.url}/metrics`)).text())?.[1];
-    await expect.poll(held, { timeout: 20_000 }).toBe("0");
+    await expect.poll(held).toBe("0");
     await works();
   });
 });
@@ -190,7 +190,7 @@ test("a connection may ask a few things ahead, not thousands that would all be a
   const ask = "GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n";
   const patient = await dial();
   patient.socket.write(ask.repeat(10));
-  await expect.poll(() => patient.heard().split("HTTP/1.1 200").length - 1, { timeout: 20_000 }).toBe(10);
+  await expect.poll(() => patient.heard().split("HTTP/1.1 200").length - 1).toBe(10);
   patient.socket.destroy();
   const greedy = await dial();
   const closed = once(greedy.socket, "close");
