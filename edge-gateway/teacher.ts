@@ -15,6 +15,8 @@ import type { Platform } from "./platform.ts";
 export interface Asker extends Pick<Platform, "settings" | "later"> {
   team: string;
   requestId: string;
+  /** Headers that name the client's trace. */
+  trace: Record<string, string>;
   deadline: Deadline;
 }
 
@@ -46,6 +48,7 @@ const UNREACHABLE_RETRY_SECONDS = 2;
 export async function askTeacher(origin: Origin, asker: Asker, call: TeacherCall): Promise<Response> {
   const url = new URL(origin.url + call.path);
   const headers = new Headers({
+    ...asker.trace,
     [HEADERS.requestId]: asker.requestId,
     [HEADERS.timeout]: String(asker.deadline.left()),
     [IDENTITY_HEADER]: await signIdentity(asker.settings.teacherSecret, call.method, url.pathname, {
