@@ -28,5 +28,6 @@ export default defineConfig({
   test: {
     include: ["test/edge-gateway/*.test.ts", "test/edge-gateway/workerd/*.test.ts"],
     testTimeout: 30_000,
+    expect: { poll: { timeout: 10_000 } },
   },
 });

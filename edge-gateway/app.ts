@@ -25,6 +25,8 @@ export function createApp(): Hono<GatewayEnv> {
       throw new WireError("malformed", `${HEADERS.requestId}: expected 1 to 128 visible ASCII characters`);
     await next();
     c.header(HEADERS.requestId, requestId);
+    // What is told here is told to one team: it is in no store that others share.
+    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
     for (const [name, value] of Object.entries(c.var.rateLimit ?? {})) c.header(name, value);
   });
 

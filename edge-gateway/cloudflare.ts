@@ -188,7 +188,11 @@ function namespaceStore(kv: KVNamespace, keepSeconds: number): FirstStore {
       return stored === null ? null : new Uint8Array(stored);
     },
     async put(key, answer) {
-      if ((await kv.get(key, "stream")) !== null) return false;
+      const before = await kv.get(key, "stream");
+      if (before !== null) {
+        await before.cancel();
+        return false;
+      }
       await kv.put(key, answer, { expirationTtl: keepSeconds });
       return true;
     },

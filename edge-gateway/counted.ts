@@ -40,7 +40,7 @@ export async function counted(
   const admission = await inTime(call.deadline, asked, "the team's quota could not be asked");
   c.set("rateLimit", rateLimitHeaders(admission.policies));
   if (admission.lease === null) {
-    await hearOut(call.incoming.rest);
+    await hearOut(call.incoming.rest, call.deadline);
     throw refusal(admission, head.shape[0]);
   }
   const { lease } = admission;

@@ -128,7 +128,8 @@ async function askOne(
   if (!giveBack) return { answer, bytes: undefined };
   try {
     const bytes = await readAnswer(answer, asker.deadline, size);
-    const wrong = misfit(bytes, nameOf(c, evaluation, version ?? answeredVersion(answer)));
+    const name = nameOf(c, evaluation, version ?? answeredVersion(answer));
+    const wrong = misfit(bytes, name, classesOf(origin, name));
     if (wrong === undefined) return { answer, bytes };
     const detail = `the teacher's answer does not fit the request: ${wrong}`;
     throw new WireError("internal", detail, { status: 502 });
@@ -141,6 +142,12 @@ function nameOf(c: Context<GatewayEnv>, { call, digest }: Evaluation, version: s
   const shared = c.env.settings.sharedModels.includes(call.model);
   const { model, incoming } = call;
   return { team: c.var.caller.team, shared, model, version, head: incoming.head, digest };
+}
+
+/** K as the teacher's card of this very version tells it. */
+function classesOf({ told }: Origin, { model, version }: EntryName): number | undefined {
+  const card = told?.cards.get(model);
+  return card?.version === version ? card.classes : undefined;
 }
 
 function answeredVersion(answer: Response): string {

@@ -1,7 +1,7 @@
-import { HEADERS, isDigest, WireError } from "@funmatch/wire";
+import { HEADERS, isDigest, type RequestHead, readRequestHead, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
-import { hearOut, type Incoming, readIncoming } from "./body.ts";
+import { type Begun, begin, hearOut, type Incoming } from "./body.ts";
 import { counted } from "./counted.ts";
 import { type Deadline, inTime, startDeadline } from "./deadline.ts";
 import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
@@ -31,16 +31,23 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
   const model = c.req.param("model");
   const pin = pinOf(c);
   requireModel(c.var.caller, model);
-  const reading = readIncoming(c.req.raw, c.env.settings.maxBodyBytes);
-  const incoming = await inTime(deadline, reading, "the head of the body did not arrive");
+  const beginning = begin(c.req.raw, c.env.settings.maxBodyBytes);
+  const begun = await inTime(deadline, beginning, "the head of the body did not arrive");
+  let head: RequestHead;
   try {
-    requireScope(c.var.caller, incoming.head.purpose);
+    head = allowedHead(c, begun);
   } catch (refusal) {
-    await hearOut(incoming.rest);
+    await hearOut(begun.rest, deadline);
     throw refusal;
   }
-  const call = { model, path: `/v1/models/${model}/logits`, pin, deadline, incoming };
+  const call = { model, path: `/v1/models/${model}/logits`, pin, deadline, incoming: { ...begun, head } };
   return counted(c, call, () => answer(c, call));
+}
+
+function allowedHead(c: Context<GatewayEnv>, { first, length }: Begun): RequestHead {
+  const head = readRequestHead(first, length);
+  requireScope(c.var.caller, head.purpose);
+  return head;
 }
 
 async function answer(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {

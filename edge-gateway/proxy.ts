@@ -38,7 +38,7 @@ export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<
     const answer = await askTeachers(asker, { model, pin, ask, repeatable: upload.whole });
     return passOn(answer, answer.body, "bypass");
   } catch (error) {
-    if (!call.deadline.passed()) await upload.hearOut();
+    if (!call.deadline.passed()) await upload.hearOut(call.deadline);
     throw error;
   }
 }

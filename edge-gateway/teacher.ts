@@ -31,6 +31,11 @@ export interface TeacherCall {
   body?: { bytes: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>; length: number };
 }
 
+/** A longer refusal is no problem document, and its status has to do. */
+const LARGEST_REFUSAL = 64 * 1024;
+/** Cards of many models, each with the names of its classes. */
+const LARGEST_JSON = 16 * 1024 * 1024;
+
 /** Seconds after which a teacher that cannot be reached may be tried again. */
 const UNREACHABLE_RETRY_SECONDS = 2;
 
@@ -70,7 +75,7 @@ export async function askTeacher(origin: Origin, asker: Asker, call: TeacherCall
     asker.deadline,
   );
   if (answer.ok) return answer;
-  throw await refusal(answer);
+  throw await refusal(answer, asker.deadline);
 }
 
 /**
@@ -122,6 +127,20 @@ export async function readAnswer(
   return whole;
 }
 
+/**
+ * The JSON of an answer; undefined if it is none.
+ *
+ * @throws WireError as `readAnswer`
+ */
+export async function readJson(answer: Response, deadline: Deadline): Promise<unknown> {
+  const bytes = await readAnswer(answer, deadline, LARGEST_JSON);
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
 function lost(how: string, deadline: Deadline, cause: unknown): WireError {
   if (deadline.passed())
     return new WireError("deadline_exceeded", "the teacher did not answer in time", { cause });
@@ -130,8 +149,9 @@ function lost(how: string, deadline: Deadline, cause: unknown): WireError {
 }
 
 /** What the client is told when the teacher refuses: the teacher's own problem, and when to come again. */
-async function refusal(answer: Response): Promise<WireError> {
-  const body = await answer.text().catch(() => "");
+async function refusal(answer: Response, deadline: Deadline): Promise<WireError> {
+  const bytes = await readAnswer(answer, deadline, LARGEST_REFUSAL).catch(() => undefined);
+  const body = new TextDecoder().decode(bytes);
   if (answer.status === 401) {
     const { detail } = readProblem(answer.status, body, answer.headers);
     return new WireError(
