@@ -21,7 +21,7 @@ export function teamRoutes(): Hono<GatewayEnv> {
 
   app.get("/teams", async (c) => {
     const teams = await Promise.all((await namesOf(c)).map((team) => standing(c, team)));
-    return c.json({ teams });
+    return c.json({ teams }, 200, { "cache-control": "no-store" });
   });
 
   app.post("/teams", async (c) => {
@@ -44,7 +44,9 @@ export function teamRoutes(): Hono<GatewayEnv> {
     const ofEach = (await namesOf(c)).map(async (team) =>
       (await c.env.team(team).usage(from, to)).map((row) => ({ team, ...row })),
     );
-    return c.json({ from, to, usage: (await Promise.all(ofEach)).flat() });
+    return c.json({ from, to, usage: (await Promise.all(ofEach)).flat() }, 200, {
+      "cache-control": "no-store",
+    });
   });
   return app;
 }

@@ -45,10 +45,12 @@ export function adminRoutes(): Hono<GatewayEnv> {
     };
     await c.env.keys.add(record, await hashKey(key, c.env.settings.keyPepper));
     // The only time that the key is seen: what is stored cannot be turned back into it.
-    return c.json({ ...record, key }, 201);
+    return c.json({ ...record, key }, 201, { "cache-control": "no-store" });
   });
 
-  app.get("/keys", async (c) => c.json({ keys: await c.env.keys.list() }));
+  app.get("/keys", async (c) =>
+    c.json({ keys: await c.env.keys.list() }, 200, { "cache-control": "no-store" }),
+  );
 
   app.delete("/keys/:id", async (c) => {
     const revoked = await c.env.keys.revoke(c.req.param("id"));
