@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import type { GatewayEnv } from "./auth.ts";
 import { hearOut } from "./body.ts";
 import { inTime } from "./deadline.ts";
-import type { LogitsCall } from "./logits.ts";
+import type { LogitsCall } from "./logits-call.ts";
 import { rateLimitHeaders } from "./quota.ts";
 import type { Admission, Outcome } from "./team-store.ts";
 

@@ -8,7 +8,7 @@ import { cardVersion, forgetVersion } from "./card-version.ts";
 import { inTime } from "./deadline.ts";
 import { allFinite, type EntryName, entryKey, misfit } from "./entry.ts";
 import { askTeachers } from "./failover.ts";
-import type { LogitsCall } from "./logits.ts";
+import type { LogitsCall } from "./logits-call.ts";
 import type { Origin } from "./origin.ts";
 import { takeRoom } from "./room.ts";
 import { type Asker, askTeacher, readAnswer } from "./teacher.ts";

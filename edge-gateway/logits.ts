@@ -1,23 +1,13 @@
 import { HEADERS, isDigest, type RequestHead, readRequestHead, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
-import { type Begun, begin, hearOut, type Incoming } from "./body.ts";
+import { type Begun, begin, hearOut } from "./body.ts";
 import { counted } from "./counted.ts";
-import { type Deadline, inTime, startDeadline } from "./deadline.ts";
+import { inTime, startDeadline } from "./deadline.ts";
 import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
+import type { LogitsCall } from "./logits-call.ts";
 import { stream } from "./proxy.ts";
 import { takeRoom } from "./room.ts";
-
-/** A logits call whose head was read and which its key allows. */
-export interface LogitsCall {
-  model: string;
-  /** The call's path, which is the teacher's too. */
-  path: string;
-  /** The teacher version that the client insists on. */
-  pin: string | undefined;
-  deadline: Deadline;
-  incoming: Incoming;
-}
 
 /**
  * `POST /v1/models/{model}/logits`: decides by its first bytes whether a call is looked up or streamed through.

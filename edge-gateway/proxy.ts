@@ -4,7 +4,7 @@ import { passOn, requireDigest } from "./answer.ts";
 import { askerOf } from "./asker.ts";
 import type { GatewayEnv } from "./auth.ts";
 import { askTeachers } from "./failover.ts";
-import type { LogitsCall } from "./logits.ts";
+import type { LogitsCall } from "./logits-call.ts";
 import type { Origin } from "./origin.ts";
 import { type Asker, askTeacher } from "./teacher.ts";
 import { openUpload } from "./upload.ts";
