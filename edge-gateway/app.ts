@@ -1,10 +1,10 @@
 import { HEADERS, isRequestId, problemResponse, WireError } from "@funmatch/wire";
 import { Hono } from "hono";
-import { adminRoutes } from "./admin.ts";
-import { authenticate, type GatewayEnv } from "./auth.ts";
-import { listModels, showLimits, showModel, tellReadiness } from "./catalog.ts";
+import { adminRoutes } from "./admin/admin.ts";
+import { authenticate, type GatewayEnv } from "./identity/auth.ts";
 import { answerLogits } from "./logits.ts";
-import { listOwnKeys, tellQuota, tellUsage } from "./own-team.ts";
+import { listOwnKeys, tellQuota, tellUsage } from "./quota/own-team.ts";
+import { listModels, showLimits, showModel, tellReadiness } from "./teachers/catalog.ts";
 
 /**
  * The gateway as a Hono app. Its bindings are a `Platform`, so that it runs wherever there is one.

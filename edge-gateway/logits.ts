@@ -1,13 +1,13 @@
 import { HEADERS, isDigest, type RequestHead, readRequestHead, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
-import { type Begun, begin, hearOut } from "./body.ts";
-import { counted } from "./counted.ts";
+import { type Begun, begin, hearOut } from "./call/body.ts";
+import type { LogitsCall } from "./call/logits-call.ts";
 import { inTime, startDeadline } from "./deadline.ts";
-import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
-import type { LogitsCall } from "./logits-call.ts";
+import { evaluate, LARGEST_BUFFERED } from "./evaluation/eval-cache.ts";
+import { takeRoom } from "./evaluation/room.ts";
+import { type GatewayEnv, requireModel, requireScope } from "./identity/auth.ts";
 import { stream } from "./proxy.ts";
-import { takeRoom } from "./room.ts";
+import { counted } from "./quota/counted.ts";
 
 /**
  * `POST /v1/models/{model}/logits`: decides by its first bytes whether a call is looked up or streamed through.

@@ -1,13 +1,13 @@
 import { WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import { passOn, requireDigest } from "./answer.ts";
-import { askerOf } from "./asker.ts";
-import type { GatewayEnv } from "./auth.ts";
-import { askTeachers } from "./failover.ts";
-import type { LogitsCall } from "./logits-call.ts";
-import type { Origin } from "./origin.ts";
-import { type Asker, askTeacher } from "./teacher.ts";
-import { openUpload } from "./upload.ts";
+import { passOn, requireDigest } from "./call/answer.ts";
+import type { LogitsCall } from "./call/logits-call.ts";
+import { openUpload } from "./call/upload.ts";
+import type { GatewayEnv } from "./identity/auth.ts";
+import { askerOf } from "./teachers/asker.ts";
+import { askTeachers } from "./teachers/failover.ts";
+import type { Origin } from "./teachers/origin.ts";
+import { type Asker, askTeacher } from "./teachers/teacher.ts";
 
 /**
  * Streams a call through to a teacher and the answer back. Nothing is stored, and of the images only a few kilobytes

@@ -2,8 +2,8 @@ import { HEADERS } from "@funmatch/wire";
 import { describe, expect, test } from "vitest";
 import { host } from "#host";
 import { createApp } from "../../edge-gateway/app.ts";
-import type { OwnQuota, Policy, Quota } from "../../edge-gateway/quota.ts";
-import type { UsageRow } from "../../edge-gateway/usage-table.ts";
+import type { OwnQuota, Policy, Quota } from "../../edge-gateway/quota/quota.ts";
+import type { UsageRow } from "../../edge-gateway/quota/usage-table.ts";
 import { ADMIN, ask, bearer, encode, GATEWAY, images, makeKey, post, problem, seen } from "./client.ts";
 
 /** A team with this quota, and a key of it. */

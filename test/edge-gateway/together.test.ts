@@ -1,7 +1,7 @@
 import { decodeAnswer, encodeAnswer, HEADERS, sha256 } from "@funmatch/wire";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { host } from "#host";
-import { type EntryName, entryKey } from "../../edge-gateway/entry.ts";
+import { type EntryName, entryKey } from "../../edge-gateway/evaluation/entry.ts";
 import { encode, images, makeKey, problem } from "./client.ts";
 import { type Meddle, type Several, several } from "./several-teachers.ts";
 

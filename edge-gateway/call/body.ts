@@ -1,5 +1,5 @@
 import { HEAD_BYTES, type RequestHead, WireError } from "@funmatch/wire";
-import type { Deadline } from "./deadline.ts";
+import type { Deadline } from "../deadline.ts";
 
 /** A request whose first bytes were read; the others wait in the socket until someone asks for them. */
 export interface Begun {

@@ -1,11 +1,11 @@
 import { WireError } from "@funmatch/wire";
 import { Hono } from "hono";
 import * as z from "zod";
+import { administer, forgetCallers, type GatewayEnv, hashKey, newKey } from "../identity/auth.ts";
+import { modelSchema, SCOPES, teamSchema } from "../names.ts";
+import type { KeyRecord } from "../platform.ts";
 import { readBody } from "./admin-body.ts";
 import { teamRoutes } from "./admin-teams.ts";
-import { administer, forgetCallers, type GatewayEnv, hashKey, newKey } from "./auth.ts";
-import { modelSchema, SCOPES, teamSchema } from "./names.ts";
-import type { KeyRecord } from "./platform.ts";
 
 const newKeySchema = z.strictObject({
   team: teamSchema,

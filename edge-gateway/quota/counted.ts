@@ -1,9 +1,9 @@
 import { HEADERS, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import type { GatewayEnv } from "./auth.ts";
-import { hearOut } from "./body.ts";
-import { inTime } from "./deadline.ts";
-import type { LogitsCall } from "./logits-call.ts";
+import { hearOut } from "../call/body.ts";
+import type { LogitsCall } from "../call/logits-call.ts";
+import { inTime } from "../deadline.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
 import { rateLimitHeaders } from "./quota.ts";
 import type { Admission, Outcome } from "./team-store.ts";
 

@@ -1,17 +1,17 @@
 import { HEADERS, sha256, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import { answerHeaders, passOn, requireDigest } from "./answer.ts";
-import { askerOf } from "./asker.ts";
-import type { GatewayEnv } from "./auth.ts";
-import { readWhole } from "./body.ts";
-import { cardVersion, forgetVersion } from "./card-version.ts";
-import { inTime } from "./deadline.ts";
+import { answerHeaders, passOn, requireDigest } from "../call/answer.ts";
+import { readWhole } from "../call/body.ts";
+import type { LogitsCall } from "../call/logits-call.ts";
+import { inTime } from "../deadline.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
+import { askerOf } from "../teachers/asker.ts";
+import { cardVersion, forgetVersion } from "../teachers/card-version.ts";
+import { askTeachers } from "../teachers/failover.ts";
+import type { Origin } from "../teachers/origin.ts";
+import { type Asker, askTeacher, readAnswer } from "../teachers/teacher.ts";
 import { allFinite, type EntryName, entryKey, misfit } from "./entry.ts";
-import { askTeachers } from "./failover.ts";
-import type { LogitsCall } from "./logits-call.ts";
-import type { Origin } from "./origin.ts";
 import { takeRoom } from "./room.ts";
-import { type Asker, askTeacher, readAnswer } from "./teacher.ts";
 import { askTogether } from "./together.ts";
 
 /** Evaluation calls up to this many bytes are buffered and looked up. */

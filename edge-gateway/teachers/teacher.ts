@@ -7,9 +7,9 @@ import {
   signIdentity,
   WireError,
 } from "@funmatch/wire";
-import type { Deadline } from "./deadline.ts";
+import type { Deadline } from "../deadline.ts";
+import type { Platform } from "../platform.ts";
 import type { Origin } from "./origin.ts";
-import type { Platform } from "./platform.ts";
 
 /** On whose behalf a teacher is asked, and until when. */
 export interface Asker extends Pick<Platform, "settings" | "later"> {

@@ -1,5 +1,5 @@
+import type { Deadline } from "../deadline.ts";
 import { chunks, type Incoming, patiently } from "./body.ts";
-import type { Deadline } from "./deadline.ts";
 
 /** A body on its way to a teacher. */
 export interface Upload {

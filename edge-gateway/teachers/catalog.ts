@@ -1,14 +1,14 @@
 import { type Limits, limitsSchema, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
+import { LONGEST_MS, startDeadline } from "../deadline.ts";
+import { type GatewayEnv, mayAsk, requireModel } from "../identity/auth.ts";
+import { largestCall } from "../quota/quota.ts";
 import { askerOf } from "./asker.ts";
-import { type GatewayEnv, mayAsk, requireModel } from "./auth.ts";
 import { standing } from "./breaker.ts";
 import { isUsable, originsFor } from "./choose.ts";
-import { LONGEST_MS, startDeadline } from "./deadline.ts";
 import { look } from "./look.ts";
 import { type MergedCard, mergeCards } from "./merged-card.ts";
 import { type Origin, originsOf } from "./origin.ts";
-import { largestCall } from "./quota.ts";
 import { type Asker, askTeacher, readJson, send } from "./teacher.ts";
 
 /** `GET /v1/models`: what all teachers have together, as far as the caller's key may ask it. */

@@ -1,6 +1,6 @@
 import { WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import type { GatewayEnv } from "./auth.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
 
 /** `GET /v1/quota`: what the caller's team may use, and how much of it is left. */
 export async function tellQuota(c: Context<GatewayEnv>): Promise<Response> {

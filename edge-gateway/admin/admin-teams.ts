@@ -1,11 +1,11 @@
 import { WireError } from "@funmatch/wire";
 import { type Context, Hono } from "hono";
 import * as z from "zod";
+import type { GatewayEnv } from "../identity/auth.ts";
+import { teamSchema } from "../names.ts";
+import { periodOf } from "../quota/own-team.ts";
+import { ownQuotaSchema } from "../quota/quota.ts";
 import { readBody } from "./admin-body.ts";
-import type { GatewayEnv } from "./auth.ts";
-import { teamSchema } from "./names.ts";
-import { periodOf } from "./own-team.ts";
-import { ownQuotaSchema } from "./quota.ts";
 
 const newTeamSchema = z.strictObject({ team: teamSchema, quota: ownQuotaSchema.optional() });
 

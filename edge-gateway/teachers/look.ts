@@ -1,6 +1,6 @@
 import { modelListSchema, WireError } from "@funmatch/wire";
+import { startDeadline } from "../deadline.ts";
 import { failed, probed, standing } from "./breaker.ts";
-import { startDeadline } from "./deadline.ts";
 import { doubt, type Origin } from "./origin.ts";
 import { type Asker, askTeacher, readJson } from "./teacher.ts";
 

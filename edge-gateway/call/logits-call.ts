@@ -1,5 +1,5 @@
+import type { Deadline } from "../deadline.ts";
 import type { Incoming } from "./body.ts";
-import type { Deadline } from "./deadline.ts";
 
 /** A logits call whose head was read and which its key allows. */
 export interface LogitsCall {
