@@ -1,7 +1,7 @@
-import type { FlightControl } from "./flight.ts";
+import type { FlightControl } from "./evaluation/flight.ts";
 import type { Scope } from "./names.ts";
+import type { TeamStore } from "./quota/team-store.ts";
 import type { Settings } from "./settings.ts";
-import type { TeamStore } from "./team-store.ts";
 
 /** What a stored key allows. The key itself is never stored. */
 export interface KeyRecord {

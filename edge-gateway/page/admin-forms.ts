@@ -1,7 +1,7 @@
 import { html } from "hono/html";
+import type { Standing } from "../admin/teams.ts";
 import { SCOPES } from "../names.ts";
-import type { OwnQuota } from "../quota.ts";
-import type { Standing } from "../teams.ts";
+import type { OwnQuota } from "../quota/quota.ts";
 import { exact } from "./numbers.ts";
 import type { Html } from "./plot.ts";
 

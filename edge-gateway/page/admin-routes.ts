@@ -1,11 +1,11 @@
 import { WireError } from "@funmatch/wire";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
-import { forgetCallers } from "../auth.ts";
-import { makeKey } from "../make-key.ts";
+import { makeKey } from "../admin/make-key.ts";
+import { namesOf, requireTeam } from "../admin/teams.ts";
+import { forgetCallers } from "../identity/auth.ts";
 import { teamSchema } from "../names.ts";
 import type { KeyRecord } from "../platform.ts";
-import { namesOf, requireTeam } from "../teams.ts";
 import type { Entered } from "./admin-forms.ts";
 import { field, readForm } from "./form-body.ts";
 import { readNewKey, readQuota } from "./form-fields.ts";

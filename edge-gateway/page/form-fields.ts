@@ -1,6 +1,6 @@
 import type * as z from "zod";
-import { type NewKey, newKeySchema } from "../make-key.ts";
-import { type OwnQuota, ownQuotaSchema } from "../quota.ts";
+import { type NewKey, newKeySchema } from "../admin/make-key.ts";
+import { type OwnQuota, ownQuotaSchema } from "../quota/quota.ts";
 import { LIMITS, NO_LIMIT } from "./admin-forms.ts";
 import { field } from "./form-body.ts";
 

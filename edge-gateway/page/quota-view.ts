@@ -1,6 +1,6 @@
 import { html } from "hono/html";
-import type { Policy } from "../quota.ts";
-import type { Standing } from "../teams.ts";
+import type { Standing } from "../admin/teams.ts";
+import type { Policy } from "../quota/quota.ts";
 import { bytes, dateAndTime, exact, percent } from "./numbers.ts";
 import type { Html } from "./plot.ts";
 

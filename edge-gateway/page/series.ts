@@ -1,4 +1,4 @@
-import type { UsageRow } from "../usage-table.ts";
+import type { UsageRow } from "../quota/usage-table.ts";
 import { date, dateAndTime } from "./numbers.ts";
 
 export const PERIODS = ["day", "week", "month"] as const;

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { timingSafeEqual } from "hono/utils/buffer";
-import { type GatewayEnv, hashKey } from "../auth.ts";
+import { type GatewayEnv, hashKey } from "../identity/auth.ts";
 import type { Platform } from "../platform.ts";
 
 /** Who looks at the page. */

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { standing } from "../teams.ts";
+import { standing } from "../admin/teams.ts";
 import { PERIODS, type Period, spanOf } from "./series.ts";
 import type { PageEnv } from "./session.ts";
 import type { TeamState } from "./team-view.ts";

@@ -1,7 +1,7 @@
 import { html } from "hono/html";
+import type { Standing } from "../admin/teams.ts";
 import type { KeyRecord } from "../platform.ts";
-import type { Standing } from "../teams.ts";
-import type { UsageRow } from "../usage-table.ts";
+import type { UsageRow } from "../quota/usage-table.ts";
 import { type Entered, newKeyForm, quotaForm } from "./admin-forms.ts";
 import { keysView } from "./keys-view.ts";
 import { layout } from "./layout.ts";

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { Policy } from "../quota.ts";
+import type { Policy } from "../quota/quota.ts";
 import { layout } from "./layout.ts";
 import { compact, exact, percent } from "./numbers.ts";
 import type { Html } from "./plot.ts";

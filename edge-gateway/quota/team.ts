@@ -1,5 +1,5 @@
+import { migrate, type Sql } from "../sql.ts";
 import { bucketSize, largestCall, type OwnQuota, type Policy, type Quota } from "./quota.ts";
-import { migrate, type Sql } from "./sql.ts";
 import type { Admission, CountedCall, Outcome, TeamStore } from "./team-store.ts";
 import {
   chargeUsage,

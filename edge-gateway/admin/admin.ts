@@ -1,8 +1,8 @@
 import { WireError } from "@funmatch/wire";
 import { Hono } from "hono";
+import { administer, forgetCallers, type GatewayEnv } from "../identity/auth.ts";
 import { readBody } from "./admin-body.ts";
 import { teamRoutes } from "./admin-teams.ts";
-import { administer, forgetCallers, type GatewayEnv } from "./auth.ts";
 import { makeKey, newKeySchema } from "./make-key.ts";
 
 /**

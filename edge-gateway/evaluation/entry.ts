@@ -20,15 +20,18 @@ export function entryKey({ team, shared, model, version, head, digest }: EntryNa
 /**
  * Holds an answer against what it is to be stored under, or was found under: it must be what it says it is.
  *
+ * @param classes K, where it is known
  * @returns what is wrong with it, or undefined
  */
-export function misfit(bytes: Uint8Array, wanted: EntryName): string | undefined {
+export function misfit(bytes: Uint8Array, wanted: EntryName, classes?: number): string | undefined {
   try {
     const { model, version, digest, logits } = decodeAnswer(bytes);
     if (model !== wanted.model) return `model ${model}`;
     if (version !== wanted.version) return `version ${version}`;
     if (digest !== wanted.digest) return `digest ${digest}`;
-    if (logits.shape[0] !== wanted.head.shape[0]) return `${logits.shape[0]} images`;
+    const [images, width] = logits.shape;
+    if (images !== wanted.head.shape[0]) return `${images} images`;
+    if (classes !== undefined && width !== classes) return `${width} logits an image`;
     return undefined;
   } catch (error) {
     return error instanceof WireError ? error.detail : String(error);

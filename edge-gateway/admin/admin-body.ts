@@ -1,7 +1,7 @@
 import { WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import type * as z from "zod";
-import type { GatewayEnv } from "./auth.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
 
 /** Far more than any key or quota takes. */
 const MOST_BYTES = 64 * 1024;

@@ -1,9 +1,9 @@
 import { WireError } from "@funmatch/wire";
 import type { MiddlewareHandler } from "hono";
 import { timingSafeEqual } from "hono/utils/buffer";
-import { MODEL, type Scope } from "./names.ts";
+import { MODEL, type Scope } from "../names.ts";
+import type { KeyRecord, Platform } from "../platform.ts";
 import { looksLikeJwt, proveToken } from "./oidc.ts";
-import type { KeyRecord, Platform } from "./platform.ts";
 
 /** Who is calling: what their key says of them. */
 export type Caller = Pick<KeyRecord, "team" | "scopes" | "models">;

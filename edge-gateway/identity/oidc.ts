@@ -1,8 +1,8 @@
 import { WireError } from "@funmatch/wire";
 import { decode, verifyWithJwks } from "hono/jwt";
 import * as z from "zod";
+import { modelSchema, SCOPES, teamSchema } from "../names.ts";
 import { signingKeys } from "./issuer-keys.ts";
-import { modelSchema, SCOPES, teamSchema } from "./names.ts";
 
 /** Algorithms that tokens may be signed with: asymmetric ones only, so a public key is never taken for a secret. */
 const ALGORITHMS = [

@@ -7,9 +7,9 @@ import {
   signIdentity,
   WireError,
 } from "@funmatch/wire";
-import type { Deadline } from "./deadline.ts";
+import type { Deadline } from "../deadline.ts";
+import type { Platform } from "../platform.ts";
 import type { Origin } from "./origin.ts";
-import type { Platform } from "./platform.ts";
 
 /** On whose behalf a teacher is asked, and until when. */
 export interface Asker extends Pick<Platform, "settings" | "later"> {
@@ -32,6 +32,11 @@ export interface TeacherCall {
   pin?: string | undefined;
   body?: { bytes: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>; length: number };
 }
+
+/** A longer refusal is no problem document, and its status has to do. */
+const LARGEST_REFUSAL = 64 * 1024;
+/** Cards of many models, each with the names of its classes. */
+const LARGEST_JSON = 16 * 1024 * 1024;
 
 /** Seconds after which a teacher that cannot be reached may be tried again. */
 const UNREACHABLE_RETRY_SECONDS = 2;
@@ -73,7 +78,7 @@ export async function askTeacher(origin: Origin, asker: Asker, call: TeacherCall
     asker.deadline,
   );
   if (answer.ok) return answer;
-  throw await refusal(answer);
+  throw await refusal(answer, asker.deadline);
 }
 
 /**
@@ -125,6 +130,20 @@ export async function readAnswer(
   return whole;
 }
 
+/**
+ * The JSON of an answer; undefined if it is none.
+ *
+ * @throws WireError as `readAnswer`
+ */
+export async function readJson(answer: Response, deadline: Deadline): Promise<unknown> {
+  const bytes = await readAnswer(answer, deadline, LARGEST_JSON);
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
 function lost(how: string, deadline: Deadline, cause: unknown): WireError {
   if (deadline.passed())
     return new WireError("deadline_exceeded", "the teacher did not answer in time", { cause });
@@ -133,8 +152,9 @@ function lost(how: string, deadline: Deadline, cause: unknown): WireError {
 }
 
 /** What the client is told when the teacher refuses: the teacher's own problem, and when to come again. */
-async function refusal(answer: Response): Promise<WireError> {
-  const body = await answer.text().catch(() => "");
+async function refusal(answer: Response, deadline: Deadline): Promise<WireError> {
+  const bytes = await readAnswer(answer, deadline, LARGEST_REFUSAL).catch(() => undefined);
+  const body = new TextDecoder().decode(bytes);
   if (answer.status === 401) {
     const { detail } = readProblem(answer.status, body, answer.headers);
     return new WireError(

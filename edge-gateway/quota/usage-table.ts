@@ -1,4 +1,4 @@
-import type { Sql } from "./sql.ts";
+import type { Sql } from "../sql.ts";
 
 /** What a team used of a model for a purpose in an hour. */
 export interface UsageRow {

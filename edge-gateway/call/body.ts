@@ -1,8 +1,8 @@
-import { HEAD_BYTES, type RequestHead, readRequestHead, WireError } from "@funmatch/wire";
+import { HEAD_BYTES, type RequestHead, WireError } from "@funmatch/wire";
+import type { Deadline } from "../deadline.ts";
 
 /** A request whose first bytes were read; the others wait in the socket until someone asks for them. */
-export interface Incoming {
-  head: RequestHead;
+export interface Begun {
   /** The bytes read so far: at least the head, and what came along with it. */
   first: Uint8Array;
   rest: ReadableStream<Uint8Array>;
@@ -10,14 +10,20 @@ export interface Incoming {
   length: number;
 }
 
+/** A request that is known by its head. */
+export interface Incoming extends Begun {
+  head: RequestHead;
+}
+
 /**
- * Reads purpose, digest and shape from the first bytes of a logits request, and no more than that.
+ * Reads the first bytes of a logits request, those that tell purpose, digest and shape, and no more than that.
  *
  * @throws WireError `length_required`, `too_large`, `unsupported_media_type` or `malformed`
  * @example
- * const { head } = await readIncoming(request, 100_000_000);   // head.shape: [64, 64, 64, 3]
+ * const { first, length } = await begin(request, 100_000_000);
+ * readRequestHead(first, length).shape;   // [64, 64, 64, 3]
  */
-export async function readIncoming(request: Request, maxBodyBytes: number): Promise<Incoming> {
+export async function begin(request: Request, maxBodyBytes: number): Promise<Begun> {
   const length = contentLength(request.headers);
   if (length > maxBodyBytes) {
     throw new WireError(
@@ -42,12 +48,7 @@ export async function readIncoming(request: Request, maxBodyBytes: number): Prom
   }
   if (request.body === null) throw new WireError("malformed", "the request has no body");
   const first = await readAtLeast(request.body, Math.min(HEAD_BYTES, length));
-  try {
-    return { head: readRequestHead(first, length), first, rest: request.body, length };
-  } catch (error) {
-    await hearOut(request.body);
-    throw error;
-  }
+  return { first, rest: request.body, length };
 }
 
 /**
@@ -69,11 +70,14 @@ export async function readWhole({ first, rest, length }: Incoming): Promise<Uint
 }
 
 /** Reads and drops what a refused client is still sending. */
-export async function hearOut(rest: ReadableStream<Uint8Array>): Promise<void> {
+export async function hearOut(rest: ReadableStream<Uint8Array>, deadline: Deadline): Promise<void> {
   const drop = async () => {
     for await (const _ of chunks(rest));
   };
-  await patiently(drop().catch(() => {}));
+  await patiently(
+    drop().catch(() => {}),
+    deadline,
+  );
 }
 
 /** Longest time that a refusal waits for the rest of a body. */
@@ -83,9 +87,9 @@ const PATIENCE_MS = 10_000;
  * Waits, within reason, until a client that is to be refused has sent its body. A refusal that comes while it sends is
  * lost on it: the connection closes under its hands, and it sees a reset where it should see when to come again.
  */
-export async function patiently(heard: Promise<void>): Promise<void> {
+export async function patiently(heard: Promise<void>, deadline: Deadline): Promise<void> {
   const enough = Promise.withResolvers<void>();
-  const timer = setTimeout(enough.resolve, PATIENCE_MS);
+  const timer = setTimeout(enough.resolve, Math.min(PATIENCE_MS, deadline.left()));
   await Promise.race([heard, enough.promise]);
   clearTimeout(timer);
 }

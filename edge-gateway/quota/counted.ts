@@ -1,9 +1,9 @@
 import { HEADERS, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import type { GatewayEnv } from "./auth.ts";
-import { hearOut } from "./body.ts";
-import { inTime } from "./deadline.ts";
-import type { LogitsCall } from "./logits.ts";
+import { hearOut } from "../call/body.ts";
+import type { LogitsCall } from "../call/logits-call.ts";
+import { inTime } from "../deadline.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
 import { rateLimitHeaders } from "./quota.ts";
 import type { Admission, Outcome } from "./team-store.ts";
 
@@ -40,7 +40,7 @@ export async function counted(
   const admission = await inTime(call.deadline, asked, "the team's quota could not be asked");
   c.set("rateLimit", rateLimitHeaders(admission.policies));
   if (admission.lease === null) {
-    await hearOut(call.incoming.rest);
+    await hearOut(call.incoming.rest, call.deadline);
     throw refusal(admission, head.shape[0]);
   }
   const { lease } = admission;

@@ -1,5 +1,6 @@
 import { WireError } from "@funmatch/wire";
-import { inTime } from "./deadline.ts";
+import { inTime } from "../deadline.ts";
+import type { Asker } from "../teachers/teacher.ts";
 import {
   type Boarding,
   type FlightControl,
@@ -8,7 +9,6 @@ import {
   RENEW_MS,
   toRefusal,
 } from "./flight.ts";
-import type { Asker } from "./teacher.ts";
 
 /**
  * Asks, if nobody is asking the same already; else waits for what the other one is told. Whoever cannot be told

@@ -1,17 +1,17 @@
 import { HEADERS, sha256, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import { answerHeaders, passOn, requireDigest } from "./answer.ts";
-import { askerOf } from "./asker.ts";
-import type { GatewayEnv } from "./auth.ts";
-import { readWhole } from "./body.ts";
-import { cardVersion, forgetVersion } from "./card-version.ts";
-import { inTime } from "./deadline.ts";
+import { answerHeaders, passOn, requireDigest } from "../call/answer.ts";
+import { readWhole } from "../call/body.ts";
+import type { LogitsCall } from "../call/logits-call.ts";
+import { inTime } from "../deadline.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
+import { askerOf } from "../teachers/asker.ts";
+import { cardVersion, forgetVersion } from "../teachers/card-version.ts";
+import { askTeachers } from "../teachers/failover.ts";
+import type { Origin } from "../teachers/origin.ts";
+import { type Asker, askTeacher, readAnswer } from "../teachers/teacher.ts";
 import { allFinite, type EntryName, entryKey, misfit } from "./entry.ts";
-import { askTeachers } from "./failover.ts";
-import type { LogitsCall } from "./logits.ts";
-import type { Origin } from "./origin.ts";
 import { takeRoom } from "./room.ts";
-import { type Asker, askTeacher, readAnswer } from "./teacher.ts";
 import { askTogether } from "./together.ts";
 
 /** Evaluation calls up to this many bytes are buffered and looked up. */
@@ -128,7 +128,8 @@ async function askOne(
   if (!giveBack) return { answer, bytes: undefined };
   try {
     const bytes = await readAnswer(answer, asker.deadline, size);
-    const wrong = misfit(bytes, nameOf(c, evaluation, version ?? answeredVersion(answer)));
+    const name = nameOf(c, evaluation, version ?? answeredVersion(answer));
+    const wrong = misfit(bytes, name, classesOf(origin, name));
     if (wrong === undefined) return { answer, bytes };
     const detail = `the teacher's answer does not fit the request: ${wrong}`;
     throw new WireError("internal", detail, { status: 502 });
@@ -141,6 +142,12 @@ function nameOf(c: Context<GatewayEnv>, { call, digest }: Evaluation, version: s
   const shared = c.env.settings.sharedModels.includes(call.model);
   const { model, incoming } = call;
   return { team: c.var.caller.team, shared, model, version, head: incoming.head, digest };
+}
+
+/** K as the teacher's card of this very version tells it. */
+function classesOf({ told }: Origin, { model, version }: EntryName): number | undefined {
+  const card = told?.cards.get(model);
+  return card?.version === version ? card.classes : undefined;
 }
 
 function answeredVersion(answer: Response): string {

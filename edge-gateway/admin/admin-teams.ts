@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import * as z from "zod";
+import type { GatewayEnv } from "../identity/auth.ts";
+import { teamSchema } from "../names.ts";
+import { periodOf } from "../quota/own-team.ts";
+import { ownQuotaSchema } from "../quota/quota.ts";
 import { readBody } from "./admin-body.ts";
-import type { GatewayEnv } from "./auth.ts";
-import { teamSchema } from "./names.ts";
-import { periodOf } from "./own-team.ts";
-import { ownQuotaSchema } from "./quota.ts";
 import { namesOf, requireTeam, standing } from "./teams.ts";
 
 const newTeamSchema = z.strictObject({ team: teamSchema, quota: ownQuotaSchema.optional() });

@@ -1,5 +1,5 @@
 import { type ProblemCode, WireError } from "@funmatch/wire";
-import { openTally } from "./tally.ts";
+import { openTally } from "../tally.ts";
 
 /** A leader that has not been heard of for so long is taken for dead. */
 export const LEASE_MS = 3000;

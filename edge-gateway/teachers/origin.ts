@@ -1,7 +1,7 @@
 import type { Card, Limits } from "@funmatch/wire";
+import type { Settings } from "../settings.ts";
+import { openTally, type Tally } from "../tally.ts";
 import { type Breaker, newBreaker } from "./breaker.ts";
-import type { Settings } from "./settings.ts";
-import { openTally, type Tally } from "./tally.ts";
 
 /** A teacher service behind the gateway, and what this process knows of it. */
 export interface Origin {

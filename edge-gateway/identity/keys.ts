@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "hono/utils/buffer";
-import type { Scope } from "./names.ts";
-import type { KeyRecord, KeyStore } from "./platform.ts";
-import { migrate, type Sql } from "./sql.ts";
+import type { Scope } from "../names.ts";
+import type { KeyRecord, KeyStore } from "../platform.ts";
+import { migrate, type Sql } from "../sql.ts";
 
 type Row = {
   id: string;

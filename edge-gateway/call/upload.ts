@@ -1,3 +1,4 @@
+import type { Deadline } from "../deadline.ts";
 import { chunks, type Incoming, patiently } from "./body.ts";
 
 /** A body on its way to a teacher. */
@@ -15,7 +16,7 @@ export interface Upload {
    */
   pour(into: WritableStream<Uint8Array>, refused: AbortSignal): Promise<void>;
   /** Waits, within reason, until a client that is refused has sent it. */
-  hearOut(): Promise<void>;
+  hearOut(deadline: Deadline): Promise<void>;
 }
 
 /**
@@ -72,11 +73,12 @@ export function openUpload({ first, rest, length }: Incoming): Upload {
       sending = sending.then(() => send(into, refused));
       return sending;
     },
-    hearOut: () =>
+    hearOut: (deadline) =>
       patiently(
         sending.then(async () => {
           while (!ended) await next();
         }),
+        deadline,
       ),
   };
 }

@@ -1,15 +1,15 @@
 import { type Limits, limitsSchema, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
+import { LONGEST_MS, startDeadline } from "../deadline.ts";
+import { type GatewayEnv, mayAsk, requireModel } from "../identity/auth.ts";
+import { largestCall } from "../quota/quota.ts";
 import { askerOf } from "./asker.ts";
-import { type GatewayEnv, mayAsk, requireModel } from "./auth.ts";
 import { standing } from "./breaker.ts";
 import { isUsable, originsFor } from "./choose.ts";
-import { LONGEST_MS, startDeadline } from "./deadline.ts";
 import { look } from "./look.ts";
 import { type MergedCard, mergeCards } from "./merged-card.ts";
 import { type Origin, originsOf } from "./origin.ts";
-import { largestCall } from "./quota.ts";
-import { type Asker, askTeacher, send } from "./teacher.ts";
+import { type Asker, askTeacher, readJson, send } from "./teacher.ts";
 
 /** `GET /v1/models`: what all teachers have together, as far as the caller's key may ask it. */
 export async function listModels(c: Context<GatewayEnv>): Promise<Response> {
@@ -18,7 +18,7 @@ export async function listModels(c: Context<GatewayEnv>): Promise<Response> {
   await requireOne(origins, asker);
   const ids = new Set(origins.flatMap((origin) => [...(origin.told?.cards.keys() ?? [])]));
   const cards = [...ids].filter((id) => mayAsk(c.var.caller, id)).flatMap((id) => cardOf(asker, id) ?? []);
-  return c.json({ models: cards }, 200, { "cache-control": "no-store" });
+  return c.json({ models: cards });
 }
 
 /** `GET /v1/models/{model}`: its card, merged if several teachers have it. */
@@ -30,7 +30,7 @@ export async function showModel(c: Context<GatewayEnv, "/v1/models/:model">): Pr
   await requireOne(origins, asker);
   const card = cardOf(asker, model);
   if (card?.state === "unloaded") wake(origins, asker, model);
-  if (card !== undefined) return c.json(card, 200, { "cache-control": "no-store" });
+  if (card !== undefined) return c.json(card);
   if (origins.every(isUsable)) throw new WireError("unknown_model", "the teacher has no such model");
   throw new WireError("upstream_unreachable", "no teacher that has this model can be reached");
 }
@@ -103,7 +103,7 @@ function cardOf(asker: Asker, model: string): MergedCard | undefined {
 
 async function readLimits(origin: Origin, asker: Asker): Promise<void> {
   const answer = await askTeacher(origin, asker, { method: "GET", path: "/v1/limits", purpose: "eval" });
-  const told = limitsSchema.safeParse(await answer.json().catch(() => undefined));
+  const told = limitsSchema.safeParse(await readJson(answer, asker.deadline));
   if (!told.success)
     throw new WireError("upstream_unreachable", "the teacher's /v1/limits is not that of this API");
   origin.limits = told.data;

@@ -1,12 +1,12 @@
 import { WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import type { GatewayEnv } from "./auth.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
 
 /** `GET /v1/quota`: what the caller's team may use, and how much of it is left. */
 export async function tellQuota(c: Context<GatewayEnv>): Promise<Response> {
   const { team } = c.var.caller;
   const { quota, policies } = await c.env.team(team).standing(c.env.settings.quota);
-  return c.json({ team, quota, policies }, 200, { "cache-control": "no-store" });
+  return c.json({ team, quota, policies });
 }
 
 /** `GET /v1/usage?from=…&to=…`: what the caller's team used, by hour, model and purpose. */
@@ -14,13 +14,13 @@ export async function tellUsage(c: Context<GatewayEnv>): Promise<Response> {
   const { team } = c.var.caller;
   const { from, to } = periodOf(c);
   const usage = await c.env.team(team).usage(from, to);
-  return c.json({ team, from, to, usage }, 200, { "cache-control": "no-store" });
+  return c.json({ team, from, to, usage });
 }
 
 /** `GET /v1/keys`: the keys of the caller's team, without the keys. */
 export async function listOwnKeys(c: Context<GatewayEnv>): Promise<Response> {
   const { team } = c.var.caller;
-  return c.json({ team, keys: await c.env.keys.list(team) }, 200, { "cache-control": "no-store" });
+  return c.json({ team, keys: await c.env.keys.list(team) });
 }
 
 const DAY_MS = 24 * 3_600_000;

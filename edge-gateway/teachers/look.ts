@@ -1,8 +1,8 @@
 import { modelListSchema, WireError } from "@funmatch/wire";
+import { startDeadline } from "../deadline.ts";
 import { failed, probed, standing } from "./breaker.ts";
-import { startDeadline } from "./deadline.ts";
 import { doubt, type Origin } from "./origin.ts";
-import { type Asker, askTeacher } from "./teacher.ts";
+import { type Asker, askTeacher, readJson } from "./teacher.ts";
 
 /** A teacher that does not tell its cards in this time is not well. */
 const LOOK_MS = 5000;
@@ -19,7 +19,7 @@ export async function look(origin: Origin, asker: Asker): Promise<WireError | un
     const deadline = startDeadline(String(LOOK_MS), new AbortController().signal);
     const call = { method: "GET", path: "/v1/models", purpose: "eval" } as const;
     const answer = await askTeacher(origin, { ...asker, deadline }, call);
-    const list = modelListSchema.safeParse(await answer.json().catch(() => undefined));
+    const list = modelListSchema.safeParse(await readJson(answer, deadline));
     if (!list.success)
       throw new WireError("upstream_unreachable", "the teacher's /v1/models is not that of this API");
     origin.told = { cards: new Map(list.data.models.map((card) => [card.id, card])), at: Date.now() };

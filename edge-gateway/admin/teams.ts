@@ -1,6 +1,6 @@
 import { WireError } from "@funmatch/wire";
-import type { Platform } from "./platform.ts";
-import type { OwnQuota, Policy, Quota } from "./quota.ts";
+import type { Platform } from "../platform.ts";
+import type { OwnQuota, Policy, Quota } from "../quota/quota.ts";
 
 /** A team, its quota, and how much of it is left. */
 export interface Standing {

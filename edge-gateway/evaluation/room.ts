@@ -1,4 +1,4 @@
-import { openTally } from "./tally.ts";
+import { openTally } from "../tally.ts";
 
 /** An isolate of 128 MB has this much for the bodies and answers that it holds whole; what does not fit is streamed. */
 const ROOM_BYTES = 64 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { hashKey, newKey } from "./auth.ts";
-import { modelSchema, SCOPES, teamSchema } from "./names.ts";
-import type { KeyRecord, Platform } from "./platform.ts";
+import { hashKey, newKey } from "../identity/auth.ts";
+import { modelSchema, SCOPES, teamSchema } from "../names.ts";
+import type { KeyRecord, Platform } from "../platform.ts";
 
 /** What a key is to allow. */
 export const newKeySchema = z.strictObject({

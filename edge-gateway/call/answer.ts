@@ -14,6 +14,7 @@ const PASSED_ON = [HEADERS.digest, HEADERS.answeredVersion, HEADERS.serverTiming
 export function requireDigest(answer: Response, digest: string): void {
   const answered = answer.headers.get(HEADERS.digest);
   if (answered !== digest) {
+    void answer.body?.cancel().catch(() => {}); // nobody will read it
     throw new WireError(
       "digest_mismatch",
       `the teacher answered for ${answered ?? "no digest"}, sent were ${digest}`,

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import type { GatewayEnv } from "./auth.ts";
-import type { Deadline } from "./deadline.ts";
+import type { Deadline } from "../deadline.ts";
+import type { GatewayEnv } from "../identity/auth.ts";
 import type { Asker } from "./teacher.ts";
 
 /** On whose behalf a call's teachers are asked. */
