@@ -54,7 +54,7 @@ const brief = { warmUpSeconds: 0.2, seconds: 0.5 };
 const TINY: Plan = {
   network: "tiny",
   clients: [2],
-  setups: setups(["onnxruntime"]).filter(({ merged, protocol }) => merged === 4 && protocol !== "v2"),
+  setups: setups(["onnxruntime"]).filter(({ side, merged }) => side !== "KServe" && merged === 4),
   trial: brief,
   turn: brief,
   rounds: 1,
@@ -64,7 +64,7 @@ export const serve: Benchmark = {
   name: "serve",
   what: "the teacher service against LitServe and KServe's Python server: 32 images of 128x128 a request",
   async run({ tiny }) {
-    const environment = await openEnvironment({ torch: !tiny });
+    const environment = await openEnvironment({ light: tiny });
     const folder = mkdtempSync(join(tmpdir(), "funmatch-bench-serve-"));
     const clients = startClients();
     const rows: Row[] = [];

@@ -6,9 +6,9 @@ import type { Env } from "./app.ts";
 import { checkSigned } from "./auth.ts";
 import type { Answer } from "./batch.ts";
 import { ClientGone, type Received } from "./body.ts";
+import { openDeadline } from "./deadline.ts";
 import { giveImageMemory } from "./image-memory.ts";
 import type { Model } from "./model.ts";
-import { timeoutHeader } from "./openapi/headers.ts";
 import type { Reservation } from "./room.ts";
 import type { Service } from "./service.ts";
 
@@ -252,44 +252,6 @@ function checkPin(pin: string | undefined, version: string): void {
     throw new WireError("version_mismatch", `this model has ${version}, asked for was ${pin}`, {
       extra: { version },
     });
-}
-
-interface Deadline {
-  /** `performance.now()` */
-  readonly at: number;
-  readonly signal: AbortSignal;
-  /** Allows so many milliseconds from the request's arrival on, unless it has fewer already. */
-  shorten(ms: number): void;
-  clear(): void;
-}
-
-/** Aborts when the client goes away, and with `deadline_exceeded` when its time is up, counted from its arrival. */
-function openDeadline(c: Context<Env>, limitMs: number): Deadline {
-  const asked = c.req.header(HEADERS.timeout);
-  if (asked !== undefined && !timeoutHeader.safeParse(asked).success)
-    throw new WireError("malformed", `${HEADERS.timeout}: "${asked}" is not a whole number of milliseconds`);
-  const deadline = new AbortController();
-  let allowed = limitMs;
-  let timer: NodeJS.Timeout | undefined;
-  const allow = (ms: number) => {
-    allowed = ms;
-    clearTimeout(timer);
-    timer = setTimeout(
-      () => deadline.abort(new WireError("deadline_exceeded", `not answered within ${ms} ms`)),
-      ms - (performance.now() - c.var.arrived),
-    );
-  };
-  allow(Math.min(limitMs, asked === undefined ? limitMs : Number(asked)));
-  return {
-    get at() {
-      return c.var.arrived + allowed;
-    },
-    signal: AbortSignal.any([c.req.raw.signal, deadline.signal]),
-    shorten(ms) {
-      if (ms < allowed) allow(ms);
-    },
-    clear: () => clearTimeout(timer),
-  };
 }
 
 /** Non-finite logits are for the trainer to refuse, but whoever runs the service should know of them. */

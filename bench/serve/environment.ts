@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 /** The peers, and what they compute with. */
-const PEERS = ["litserve==0.2.19", "kserve==0.21.0", "onnxruntime==1.32.0", "onnx==1.23.2"];
+const LIGHT = ["litserve==0.2.19", "onnxruntime==1.32.0", "onnx==1.23.2"];
+const KSERVE = "kserve==0.21.0";
 const TORCH = ["torch==2.15.0", "torchvision==0.29.2"];
 
 /** A Python environment with the peers in it. */
@@ -21,10 +22,10 @@ export interface Environment {
 /**
  * Makes a Python environment of the peers' pinned packages in the user's cache, the first time; it may be deleted.
  *
- * @param o.torch 3 GB more, for torch.compile and the large networks
+ * @param o.light without KServe and torch (torch.compile, the large networks), which are most of 3 GB
  */
-export async function openEnvironment(o: { torch: boolean }): Promise<Environment> {
-  const packages = [...PEERS, ...(o.torch ? TORCH : [])];
+export async function openEnvironment(o: { light: boolean }): Promise<Environment> {
+  const packages = o.light ? LIGHT : [LIGHT[0]!, KSERVE, ...LIGHT.slice(1), ...TORCH];
   const cache =
     process.env.FUNMATCH_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "funmatch");
   const key = createHash("sha256").update(packages.join(" ")).digest("hex").slice(0, 12);
@@ -33,7 +34,7 @@ export async function openEnvironment(o: { torch: boolean }): Promise<Environmen
   if (!existsSync(done)) {
     mkdirSync(cache, { recursive: true });
     rmSync(place, { recursive: true, force: true });
-    console.log(`  installing ${packages.join(", ")}`);
+    console.log(`  installing ${packages.join(", ")}${o.light ? "" : ": 3 GB"} into ${place}`);
     await promisify(execFile)("python3", ["-m", "venv", place]);
     await promisify(execFile)(join(place, "bin/pip"), ["install", "--quiet", ...packages]);
     mkdirSync(`${done}.making`);

@@ -81,6 +81,7 @@ export async function soak(
     while (elapsed() < o.seconds) {
       await sleep(o.everySeconds * 1000);
       const resident = (await metric(url, "process_resident_memory_bytes")) / MiB;
+      if (resident === 0) continue; // the service could not read its own figure just then
       const sample = { seconds: elapsed(), resident, answered: result.answered };
       result.samples.push(sample);
       o.tell?.(sample);
