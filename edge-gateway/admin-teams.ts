@@ -1,11 +1,11 @@
-import { WireError } from "@funmatch/wire";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import * as z from "zod";
 import { readBody } from "./admin-body.ts";
 import type { GatewayEnv } from "./auth.ts";
 import { teamSchema } from "./names.ts";
 import { periodOf } from "./own-team.ts";
 import { ownQuotaSchema } from "./quota.ts";
+import { namesOf, requireTeam, standing } from "./teams.ts";
 
 const newTeamSchema = z.strictObject({ team: teamSchema, quota: ownQuotaSchema.optional() });
 
@@ -20,7 +20,7 @@ export function teamRoutes(): Hono<GatewayEnv> {
   const app = new Hono<GatewayEnv>();
 
   app.get("/teams", async (c) => {
-    const teams = await Promise.all((await namesOf(c)).map((team) => standing(c, team)));
+    const teams = await Promise.all((await namesOf(c.env)).map((team) => standing(c.env, team)));
     return c.json({ teams }, 200, { "cache-control": "no-store" });
   });
 
@@ -28,20 +28,22 @@ export function teamRoutes(): Hono<GatewayEnv> {
     const { team, quota } = await readBody(c, newTeamSchema);
     await c.env.keys.addTeam(team);
     if (quota !== undefined) await c.env.team(team).setQuota(quota);
-    return c.json(await standing(c, team), 201);
+    return c.json(await standing(c.env, team), 201);
   });
 
-  app.get("/teams/:team/quota", async (c) => c.json(await standing(c, await known(c, c.req.param("team")))));
+  app.get("/teams/:team/quota", async (c) =>
+    c.json(await standing(c.env, await requireTeam(c.env, c.req.param("team")))),
+  );
 
   app.put("/teams/:team/quota", async (c) => {
-    const team = await known(c, c.req.param("team"));
+    const team = await requireTeam(c.env, c.req.param("team"));
     await c.env.team(team).setQuota(await readBody(c, ownQuotaSchema));
-    return c.json(await standing(c, team));
+    return c.json(await standing(c.env, team));
   });
 
   app.get("/usage", async (c) => {
     const { from, to } = periodOf(c);
-    const ofEach = (await namesOf(c)).map(async (team) =>
+    const ofEach = (await namesOf(c.env)).map(async (team) =>
       (await c.env.team(team).usage(from, to)).map((row) => ({ team, ...row })),
     );
     return c.json({ from, to, usage: (await Promise.all(ofEach)).flat() }, 200, {
@@ -49,20 +51,4 @@ export function teamRoutes(): Hono<GatewayEnv> {
     });
   });
   return app;
-}
-
-async function standing(c: Context<GatewayEnv>, team: string) {
-  return { team, ...(await c.env.team(team).standing(c.env.settings.quota)) };
-}
-
-/** Teams with keys, those that were added, and those that tokens of CI systems stand for. */
-async function namesOf(c: Context<GatewayEnv>): Promise<string[]> {
-  const granted = c.env.settings.oidc.flatMap(({ grants }) => grants.map(({ team }) => team));
-  return [...new Set([...(await c.env.keys.teams()), ...granted])].sort();
-}
-
-async function known(c: Context<GatewayEnv>, team: string): Promise<string> {
-  if (!(await namesOf(c)).includes(team))
-    throw new WireError("not_found", `there is no team ${JSON.stringify(team)}`);
-  return team;
 }

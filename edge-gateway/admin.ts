@@ -1,23 +1,9 @@
 import { WireError } from "@funmatch/wire";
 import { Hono } from "hono";
-import * as z from "zod";
 import { readBody } from "./admin-body.ts";
 import { teamRoutes } from "./admin-teams.ts";
-import { administer, forgetCallers, type GatewayEnv, hashKey, newKey } from "./auth.ts";
-import { modelSchema, SCOPES, teamSchema } from "./names.ts";
-import type { KeyRecord } from "./platform.ts";
-
-const newKeySchema = z.strictObject({
-  team: teamSchema,
-  scopes: z.array(z.enum(SCOPES)).min(1),
-  /** Left out: all models, also those that come later. */
-  models: z.array(modelSchema).min(1).optional(),
-  /** Left out: it opens doors until it is revoked. */
-  expiresAt: z.iso
-    .datetime({ offset: true, error: "must be a time such as 2027-01-31T12:00:00Z" })
-    .refine((time) => Date.parse(time) > Date.now(), "must be in the future")
-    .optional(),
-});
+import { administer, forgetCallers, type GatewayEnv } from "./auth.ts";
+import { makeKey, newKeySchema } from "./make-key.ts";
 
 /**
  * Making, listing and revoking keys: `POST /keys`, `GET /keys`, `DELETE /keys/{id}`; and what `teamRoutes` has.
@@ -31,21 +17,10 @@ export function adminRoutes(): Hono<GatewayEnv> {
   app.route("/", teamRoutes());
 
   app.post("/keys", async (c) => {
-    const { team, scopes, models, expiresAt } = await readBody(c, newKeySchema);
-    const key = newKey(team);
-    const record: KeyRecord = {
-      id: crypto.randomUUID(),
-      team,
-      scopes,
-      models: models ?? null,
-      createdAt: new Date().toISOString(),
-      revokedAt: null,
-      expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-      lastUsedAt: null,
-    };
-    await c.env.keys.add(record, await hashKey(key, c.env.settings.keyPepper));
+    const made = await makeKey(c.env, await readBody(c, newKeySchema));
+    if (made === null) throw new Error("a random id came twice");
     // The only time that the key is seen: what is stored cannot be turned back into it.
-    return c.json({ ...record, key }, 201, { "cache-control": "no-store" });
+    return c.json(made, 201, { "cache-control": "no-store" });
   });
 
   app.get("/keys", async (c) =>

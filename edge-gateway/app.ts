@@ -5,6 +5,7 @@ import { authenticate, type GatewayEnv } from "./auth.ts";
 import { listModels, showLimits, showModel, tellReadiness } from "./catalog.ts";
 import { answerLogits } from "./logits.ts";
 import { listOwnKeys, tellQuota, tellUsage } from "./own-team.ts";
+import { pageRoutes } from "./page/routes.ts";
 
 /**
  * The gateway as a Hono app. Its bindings are a `Platform`, so that it runs wherever there is one.
@@ -31,6 +32,7 @@ export function createApp(): Hono<GatewayEnv> {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", tellReadiness);
   app.route("/admin", adminRoutes());
+  app.route("/", pageRoutes());
   app.use("/v1/*", authenticate);
   app.get("/v1/models", listModels);
   app.get("/v1/models/:model", showModel);

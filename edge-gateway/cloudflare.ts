@@ -37,12 +37,16 @@ export class Keys extends DurableObject implements KeyStore {
     this.#table = new KeyTable(sqlOf(state.storage));
   }
 
-  add(key: KeyRecord, hash: string): Promise<void> {
+  add(key: KeyRecord, hash: string): Promise<boolean> {
     return this.#table.add(key, hash);
   }
 
   find(hash: string): Promise<KeyRecord | null> {
     return this.#table.find(hash);
+  }
+
+  valid(id: string): Promise<KeyRecord | null> {
+    return this.#table.valid(id);
   }
 
   list(team?: string): Promise<KeyRecord[]> {

@@ -41,10 +41,10 @@ export class KeyTable implements KeyStore {
     migrate(sql, STEPS);
   }
 
-  async add(key: KeyRecord, hash: string): Promise<void> {
+  async add(key: KeyRecord, hash: string): Promise<boolean> {
     await this.addTeam(key.team);
-    this.#sql.query(
-      "INSERT INTO keys (id, hash, team, scopes, models, created_at, revoked_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    const added = this.#sql.query(
+      "INSERT INTO keys (id, hash, team, scopes, models, created_at, revoked_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING id",
       key.id,
       hash,
       key.team,
@@ -54,6 +54,7 @@ export class KeyTable implements KeyStore {
       key.revokedAt,
       key.expiresAt,
     );
+    return added.length > 0;
   }
 
   async find(hash: string): Promise<KeyRecord | null> {
@@ -70,6 +71,11 @@ export class KeyTable implements KeyStore {
       this.#sql.query("UPDATE keys SET last_used_at = ? WHERE id = ?", now.toISOString(), found.id);
     }
     return record(found);
+  }
+
+  async valid(id: string): Promise<KeyRecord | null> {
+    const [row] = this.#sql.query<Row>("SELECT * FROM keys WHERE id = ? AND revoked_at IS NULL", id);
+    return row === undefined || isOver(row.expires_at, new Date()) ? null : record(row);
   }
 
   async list(team?: string): Promise<KeyRecord[]> {
