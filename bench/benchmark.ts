@@ -8,6 +8,8 @@ export interface Benchmark {
   name: string;
   /** One line for the list. */
   what: string;
+  /** What it installs or takes that one would want to know beforehand; not with `tiny`. */
+  needs?: string;
   /** `tiny`: the smallest sizes and few repetitions, to show that it runs; its figures mean nothing. */
   run(o: { tiny: boolean }): Promise<Row[]>;
 }

@@ -63,6 +63,7 @@ const TINY: Plan = {
 export const serve: Benchmark = {
   name: "serve",
   what: "the teacher service against LitServe and KServe's Python server: 32 images of 128x128 a request",
+  needs: "the first time it installs 3 GB of Python packages (LitServe, KServe, torch) into the user's cache",
   async run({ tiny }) {
     const environment = await openEnvironment({ light: tiny });
     const folder = mkdtempSync(join(tmpdir(), "funmatch-bench-serve-"));
