@@ -67,6 +67,7 @@ describe("the teacher's config", () => {
     ["models: {}", "at least one model is needed"],
     ["listen: { port: 99999 }", "listen.port"],
     [`${MODEL}limits: { queueBytes: 10 }`, "limits.queueBytes: must be at least maxBodyBytes"],
+    [`${MODEL}limits: { timeoutMs: 3000000000 }`, "limits.timeoutMs"], // Node's timers would fire at once
   ])("%s is refused in plain words", (yaml, message) => {
     expect(() => read(yaml)).toThrow(message);
   });
