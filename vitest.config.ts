@@ -8,5 +8,7 @@ export default defineConfig({
     pool: "forks",
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // What a test waits for comes, but late on a machine with other work.
+    expect: { poll: { timeout: 20_000 } },
   },
 });

@@ -7,5 +7,6 @@ export default defineConfig({
     include: ["test/edge-gateway/*.test.ts", "test/edge-gateway/node/*.test.ts"],
     pool: "forks",
     testTimeout: 30_000,
+    expect: { poll: { timeout: 10_000 } },
   },
 });

@@ -27,6 +27,8 @@ export default defineConfig({
   resolve: { alias: { "#host": new URL("./test/edge-gateway/hosts/workerd.ts", import.meta.url).pathname } },
   test: {
     include: ["test/edge-gateway/*.test.ts", "test/edge-gateway/workerd/*.test.ts"],
+    isolate: false,
     testTimeout: 30_000,
+    expect: { poll: { timeout: 10_000 } },
   },
 });

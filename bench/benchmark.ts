@@ -18,8 +18,8 @@ export interface Benchmark {
 export interface Row {
   name: string;
   dtype: "float32" | "bfloat16";
-  /** Of `ours` and `peers`. Less is better where it is a time. */
-  unit: "ms" | "images/s";
+  /** Of `ours` and `peers`. Less is better where it is a time or memory. */
+  unit: "ms" | "images/s" | "MB";
   /** Medians. */
   ours: number;
   peers: Record<string, number>;

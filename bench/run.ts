@@ -4,11 +4,12 @@
  */
 import type { Benchmark } from "./benchmark.ts";
 import { fairness } from "./fairness.ts";
+import { gateway } from "./gateway.ts";
 import { serve } from "./serve.ts";
 import { step } from "./step.ts";
 import { table } from "./table.ts";
 
-const BENCHMARKS: Benchmark[] = [step, serve, fairness];
+const BENCHMARKS: Benchmark[] = [step, serve, fairness, gateway];
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => arg !== "--tiny");

@@ -1,10 +1,11 @@
 import { HEADERS, isRequestId, problemResponse, WireError } from "@funmatch/wire";
 import { Hono } from "hono";
-import { adminRoutes } from "./admin.ts";
-import { authenticate, type GatewayEnv } from "./auth.ts";
-import { listModels, showLimits, showModel, tellReadiness } from "./catalog.ts";
+import { adminRoutes } from "./admin/admin.ts";
+import { authenticate, type GatewayEnv } from "./identity/auth.ts";
 import { answerLogits } from "./logits.ts";
-import { listOwnKeys, tellQuota, tellUsage } from "./own-team.ts";
+import { pageRoutes } from "./page/routes.ts";
+import { listOwnKeys, tellQuota, tellUsage } from "./quota/own-team.ts";
+import { listModels, showLimits, showModel, tellReadiness } from "./teachers/catalog.ts";
 
 /**
  * The gateway as a Hono app. Its bindings are a `Platform`, so that it runs wherever there is one.
@@ -25,12 +26,15 @@ export function createApp(): Hono<GatewayEnv> {
       throw new WireError("malformed", `${HEADERS.requestId}: expected 1 to 128 visible ASCII characters`);
     await next();
     c.header(HEADERS.requestId, requestId);
+    // What is told here is told to one team: it is in no store that others share.
+    if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
     for (const [name, value] of Object.entries(c.var.rateLimit ?? {})) c.header(name, value);
   });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", tellReadiness);
   app.route("/admin", adminRoutes());
+  app.route("/", pageRoutes());
   app.use("/v1/*", authenticate);
   app.get("/v1/models", listModels);
   app.get("/v1/models/:model", showModel);

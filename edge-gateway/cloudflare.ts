@@ -1,13 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
-import { type Boarding, Flight, type FlightControl, type Landing } from "./flight.ts";
-import { KeyTable } from "./keys.ts";
+import { type Boarding, Flight, type FlightControl, type Landing } from "./evaluation/flight.ts";
+import { KeyTable } from "./identity/keys.ts";
 import type { AnswerStore, KeyRecord, KeyStore, Platform } from "./platform.ts";
-import type { OwnQuota, Quota } from "./quota.ts";
+import type { OwnQuota, Quota } from "./quota/quota.ts";
+import { TeamTable } from "./quota/team.ts";
+import type { Admission, CountedCall, Outcome, TeamStore } from "./quota/team-store.ts";
+import type { UsageRow } from "./quota/usage-table.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
-import { TeamTable } from "./team.ts";
-import type { Admission, CountedCall, Outcome, TeamStore } from "./team-store.ts";
-import type { UsageRow } from "./usage-table.ts";
 
 /** What wrangler.toml binds, beside the settings. */
 export interface Bindings {
@@ -37,12 +37,16 @@ export class Keys extends DurableObject implements KeyStore {
     this.#table = new KeyTable(sqlOf(state.storage));
   }
 
-  add(key: KeyRecord, hash: string): Promise<void> {
+  add(key: KeyRecord, hash: string): Promise<boolean> {
     return this.#table.add(key, hash);
   }
 
   find(hash: string): Promise<KeyRecord | null> {
     return this.#table.find(hash);
+  }
+
+  valid(id: string): Promise<KeyRecord | null> {
+    return this.#table.valid(id);
   }
 
   list(team?: string): Promise<KeyRecord[]> {
@@ -188,7 +192,11 @@ function namespaceStore(kv: KVNamespace, keepSeconds: number): FirstStore {
       return stored === null ? null : new Uint8Array(stored);
     },
     async put(key, answer) {
-      if ((await kv.get(key, "stream")) !== null) return false;
+      const before = await kv.get(key, "stream");
+      if (before !== null) {
+        await before.cancel();
+        return false;
+      }
       await kv.put(key, answer, { expirationTtl: keepSeconds });
       return true;
     },

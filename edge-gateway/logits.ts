@@ -1,23 +1,13 @@
-import { HEADERS, isDigest, WireError } from "@funmatch/wire";
+import { HEADERS, isDigest, type RequestHead, readRequestHead, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import { type GatewayEnv, requireModel, requireScope } from "./auth.ts";
-import { hearOut, type Incoming, readIncoming } from "./body.ts";
-import { counted } from "./counted.ts";
-import { type Deadline, inTime, startDeadline } from "./deadline.ts";
-import { evaluate, LARGEST_BUFFERED } from "./eval-cache.ts";
+import { type Begun, begin, hearOut } from "./call/body.ts";
+import type { LogitsCall } from "./call/logits-call.ts";
+import { inTime, startDeadline } from "./deadline.ts";
+import { evaluate, LARGEST_BUFFERED } from "./evaluation/eval-cache.ts";
+import { takeRoom } from "./evaluation/room.ts";
+import { type GatewayEnv, requireModel, requireScope } from "./identity/auth.ts";
 import { stream } from "./proxy.ts";
-import { takeRoom } from "./room.ts";
-
-/** A logits call whose head was read and which its key allows. */
-export interface LogitsCall {
-  model: string;
-  /** The call's path, which is the teacher's too. */
-  path: string;
-  /** The teacher version that the client insists on. */
-  pin: string | undefined;
-  deadline: Deadline;
-  incoming: Incoming;
-}
+import { counted } from "./quota/counted.ts";
 
 /**
  * `POST /v1/models/{model}/logits`: decides by its first bytes whether a call is looked up or streamed through.
@@ -31,16 +21,23 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
   const model = c.req.param("model");
   const pin = pinOf(c);
   requireModel(c.var.caller, model);
-  const reading = readIncoming(c.req.raw, c.env.settings.maxBodyBytes);
-  const incoming = await inTime(deadline, reading, "the head of the body did not arrive");
+  const beginning = begin(c.req.raw, c.env.settings.maxBodyBytes);
+  const begun = await inTime(deadline, beginning, "the head of the body did not arrive");
+  let head: RequestHead;
   try {
-    requireScope(c.var.caller, incoming.head.purpose);
+    head = allowedHead(c, begun);
   } catch (refusal) {
-    await hearOut(incoming.rest);
+    await hearOut(begun.rest, deadline);
     throw refusal;
   }
-  const call = { model, path: `/v1/models/${model}/logits`, pin, deadline, incoming };
+  const call = { model, path: `/v1/models/${model}/logits`, pin, deadline, incoming: { ...begun, head } };
   return counted(c, call, () => answer(c, call));
+}
+
+function allowedHead(c: Context<GatewayEnv>, { first, length }: Begun): RequestHead {
+  const head = readRequestHead(first, length);
+  requireScope(c.var.caller, head.purpose);
+  return head;
 }
 
 async function answer(c: Context<GatewayEnv>, call: LogitsCall): Promise<Response> {

@@ -1,12 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { KeyTable } from "./keys.ts";
-import { localFlights } from "./local-flights.ts";
+import { localFlights } from "./evaluation/local-flights.ts";
+import { KeyTable } from "./identity/keys.ts";
 import type { AnswerStore, Platform } from "./platform.ts";
+import { TeamTable } from "./quota/team.ts";
 import type { Settings } from "./settings.ts";
 import type { Sql, Value } from "./sql.ts";
-import { TeamTable } from "./team.ts";
 
 /** How long a statement waits for another process that writes to the same file. */
 const BUSY_MS = 5000;

@@ -1,7 +1,7 @@
-import type { FlightControl } from "./flight.ts";
+import type { FlightControl } from "./evaluation/flight.ts";
 import type { Scope } from "./names.ts";
+import type { TeamStore } from "./quota/team-store.ts";
 import type { Settings } from "./settings.ts";
-import type { TeamStore } from "./team-store.ts";
 
 /** What a stored key allows. The key itself is never stored. */
 export interface KeyRecord {
@@ -21,9 +21,12 @@ export interface KeyRecord {
 
 /** The key table. `hash` is the peppered SHA-256 of a key, in hex. */
 export interface KeyStore {
-  add(record: KeyRecord, hash: string): Promise<void>;
+  /** Whether it was added: not if there is a key with that id. */
+  add(record: KeyRecord, hash: string): Promise<boolean>;
   /** The record of a key that is neither revoked nor expired, or null. */
   find(hash: string): Promise<KeyRecord | null>;
+  /** The same by its id, which does not count as a use. */
+  valid(id: string): Promise<KeyRecord | null>;
   /** All keys, or those of a team, oldest first. */
   list(team?: string): Promise<KeyRecord[]>;
   /** Whether there was such a key, not yet revoked. */

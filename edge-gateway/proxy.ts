@@ -1,13 +1,13 @@
 import { WireError } from "@funmatch/wire";
 import type { Context } from "hono";
-import { passOn, requireDigest } from "./answer.ts";
-import { askerOf } from "./asker.ts";
-import type { GatewayEnv } from "./auth.ts";
-import { askTeachers } from "./failover.ts";
-import type { LogitsCall } from "./logits.ts";
-import type { Origin } from "./origin.ts";
-import { type Asker, askTeacher } from "./teacher.ts";
-import { openUpload } from "./upload.ts";
+import { passOn, requireDigest } from "./call/answer.ts";
+import type { LogitsCall } from "./call/logits-call.ts";
+import { openUpload } from "./call/upload.ts";
+import type { GatewayEnv } from "./identity/auth.ts";
+import { askerOf } from "./teachers/asker.ts";
+import { askTeachers } from "./teachers/failover.ts";
+import type { Origin } from "./teachers/origin.ts";
+import { type Asker, askTeacher } from "./teachers/teacher.ts";
 
 /**
  * Streams a call through to a teacher and the answer back. Nothing is stored, and of the images only a few kilobytes
@@ -38,7 +38,7 @@ export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<
     const answer = await askTeachers(asker, { model, pin, ask, repeatable: upload.whole });
     return passOn(answer, answer.body, "bypass");
   } catch (error) {
-    if (!call.deadline.passed()) await upload.hearOut();
+    if (!call.deadline.passed()) await upload.hearOut(call.deadline);
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { toProblem, WireError } from "@funmatch/wire";
 import { getRequestListener } from "@hono/node-server";
 import { createApp } from "./app.ts";
 import type { Platform } from "./platform.ts";
@@ -25,9 +26,16 @@ export async function listen(platform: Platform, at: { host: string; port: numbe
   const listener = getRequestListener((request) => app.fetch(request, platform), {
     overrideGlobalObjects: false,
   });
-  const server = createServer(listener);
-  // A call's own deadline ends it, also while its body comes in.
-  server.requestTimeout = 0;
+  const server = createServer(
+    {
+      // A call's own deadline ends it, also while its body comes in.
+      ...{ requestTimeout: 0, headersTimeout: 10_000, connectionsCheckingInterval: 2000 },
+      // Longer than load balancers keep theirs: who closes first must be the one that sends.
+      keepAliveTimeout: 65_000,
+    },
+    listener,
+  );
+  server.on("clientError", answerUnparsable);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(at.port, at.host, resolve);
   });
@@ -45,4 +53,20 @@ function end(server: Server, patienceMs: number): Promise<void> {
     });
     server.closeIdleConnections();
   });
+}
+
+/** Answers what is no HTTP request; there is no request object for it, so the answer is written by hand. */
+function answerUnparsable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const detail = `this is no valid HTTP request (${error.code ?? error.message})`;
+  const problem = toProblem(new WireError("malformed", detail));
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { issuerSchema } from "./identity/oidc.ts";
 import { modelSchema } from "./names.ts";
-import { issuerSchema } from "./oidc.ts";
-import { quotaSchema } from "./quota.ts";
+import { quotaSchema } from "./quota/quota.ts";
 
 const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ""));
 

@@ -3,7 +3,7 @@ export type Value = string | number | null;
 
 /**
  * A SQLite database with one writer: that of a Durable Object, or a file under Node. Statements run at once and in
- * order, so the tables' own code (`keys.ts`, `team.ts`) is the same on both hosts.
+ * order, so the tables' own code (`identity/keys.ts`, `quota/team.ts`) is the same on both hosts.
  */
 export interface Sql {
   /** Runs one statement and gives its rows; `?` stand for the values. */

@@ -8,6 +8,8 @@ import { teamsSchema } from "./team-rules.ts";
 
 const MiB = 2 ** 20;
 const positive = z.int().positive();
+/** Node's timers hold no more: a longer one would end at once. */
+const MOST_MS = 2 ** 31 - 1;
 
 /** What a model may be called, in the config and in addresses. */
 export const modelName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/);
@@ -45,7 +47,7 @@ export const teacherSchema = z.strictObject({
       /** Images in one request; larger ones are cut by the client. */
       maxImages: positive.default(1024),
       /** Longest time that a request may take, and the time it gets when it asks for none. */
-      timeoutMs: positive.default(120_000),
+      timeoutMs: positive.max(MOST_MS).default(120_000),
       /** Image bytes held at once, arriving, waiting and being computed; beyond it requests are told to wait. */
       queueBytes: positive.default(512 * MiB),
     })
@@ -72,7 +74,7 @@ export const teacherSchema = z.strictObject({
    */
   memory: bytes.optional(),
   /** How long SIGTERM waits for what is in flight. */
-  drainSeconds: positive.default(30),
+  drainSeconds: positive.max(Math.floor(MOST_MS / 1000)).default(30),
   /** Spans for an OpenTelemetry collector (OTLP over HTTP); none by default. */
   tracing: z
     .strictObject({

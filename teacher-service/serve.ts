@@ -15,6 +15,7 @@ import { usualMemory } from "./memory.ts";
 import { openMetrics } from "./metrics.ts";
 import { type Model, openModel } from "./model.ts";
 import { passOptions } from "./pass-options.ts";
+import { tooManyDue } from "./pipelining.ts";
 import { hasUnreadBody, refuse } from "./refusal.ts";
 import { openResidency } from "./residency.ts";
 import { openRoom } from "./room.ts";
@@ -105,6 +106,10 @@ function createServer(service: Service): Server {
     autoCleanupIncoming: false,
     fetch: async (request, env) => {
       const { incoming, outgoing } = env as HttpBindings; // this server speaks no HTTP/2
+      if (tooManyDue(incoming, outgoing)) {
+        incoming.socket.destroy();
+        return RESPONSE_ALREADY_SENT;
+      }
       const response = await app.fetch(request, env);
       if (!hasUnreadBody(incoming) || outgoing.destroyed) return response;
       await refuse(incoming, outgoing, response);

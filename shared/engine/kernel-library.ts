@@ -39,7 +39,10 @@ export function loadKernels(
   const found = places.find((place) => place.runsHere && isCompiled(place));
   if (found === undefined) {
     const others = places.filter(isCompiled).map((place) => place.cpu);
-    const missing = `not compiled for this CPU${others.length > 0 ? `, only for ${others.join(" and ")}` : ""}; run \`npx funmatch engine install\``;
+    // What was compiled for other CPUs came in an image, where nothing can be installed.
+    const instead =
+      others.length > 0 ? `, only for ${others.join(" and ")}` : "; run `npx funmatch engine install`";
+    const missing = `not compiled for this CPU${instead}`;
     process.stderr.write(`engine: no fused operations, so slower: ${missing}\n`);
     return { families: [], missing };
   }

@@ -11,6 +11,8 @@ const root = join(import.meta.dirname, "../..");
 /** Two Workers of one gateway, as `wrangler deploy` bundles it. */
 export interface TwoGateways {
   urls: [string, string];
+  /** Ends both and starts them again, at other addresses; what they stored is there. */
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,6 +29,23 @@ export async function startTwoGateways(variables: Record<string, unknown>): Prom
     { cwd: root, encoding: "utf8", env: { ...process.env, CI: "true", WRANGLER_SEND_METRICS: "false" } },
   );
   if (built.status !== 0) throw new Error(`wrangler deploy --dry-run: ${built.stderr}`);
+  let workers = await start(scratch, variables);
+  const gateways: TwoGateways = {
+    urls: await urlsOf(workers),
+    async restart() {
+      await workers.dispose();
+      workers = await start(scratch, variables);
+      gateways.urls = await urlsOf(workers);
+    },
+    async close() {
+      await workers.dispose();
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+  return gateways;
+}
+
+async function start(scratch: string, variables: Record<string, unknown>): Promise<Miniflare> {
   const { workerOptions: read } = unstable_getMiniflareWorkerOptions(join(root, "wrangler.toml"));
   const { modulesRules: _, ...workerOptions } = read; // for source files; what runs here is one bundle
   const worker = (name: string) => ({
@@ -44,15 +63,14 @@ export async function startTwoGateways(variables: Record<string, unknown>): Prom
   });
   const options = {
     workers: [worker("gateway-a"), { ...worker("gateway-b"), durableObjects: Object.fromEntries(shared) }],
+    resourcePersistencePath: join(scratch, "state"),
   };
   const workers = new Miniflare(convertV4MiniflareOptions(options as V4MiniflareOptions));
   await workers.ready;
+  return workers;
+}
+
+async function urlsOf(workers: Miniflare): Promise<[string, string]> {
   const url = async (name: string) => (await workers.unsafeGetDirectURL(name)).href.replace(/\/$/, "");
-  return {
-    urls: [await url("gateway-a"), await url("gateway-b")],
-    async close() {
-      await workers.dispose();
-      rmSync(scratch, { recursive: true, force: true });
-    },
-  };
+  return [await url("gateway-a"), await url("gateway-b")];
 }

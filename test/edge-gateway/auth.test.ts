@@ -2,7 +2,7 @@ import { IDENTITY_HEADER } from "@funmatch/wire";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { host } from "#host";
-import { hashKey } from "../../edge-gateway/auth.ts";
+import { hashKey } from "../../edge-gateway/identity/auth.ts";
 import { ADMIN, ask, bearer, encode, images, makeKey, post, problem, seen } from "./client.ts";
 
 describe("a key", () => {

@@ -1,16 +1,18 @@
 import { HEADERS, sha256 } from "@funmatch/wire";
-import { beforeAll, describe, expect, test } from "vitest";
-import { encode, images, makeKey, post, problem, seen, TEACHER } from "./client.ts";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { encode, images, makeKey, post, problem, seen } from "./client.ts";
+import { several } from "./several-teachers.ts";
 
 let key = "";
+afterEach(() => vi.unstubAllGlobals());
 beforeAll(async () => {
   ({ key } = await makeKey({ team: "eval", scopes: ["eval"] }));
 });
 
 /** Sends it until the store, which is written after the answer, has it. */
-async function untilHit(body: Uint8Array<ArrayBuffer>, headers?: Record<string, string>): Promise<Response> {
+async function untilHit(body: Uint8Array<ArrayBuffer>): Promise<Response> {
   for (let tries = 0; tries < 20; tries++) {
-    const answer = await post(key, body, { headers: headers ?? {} });
+    const answer = await post(key, body);
     if (answer.headers.get(HEADERS.cache) === "hit") return answer;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -103,28 +105,30 @@ describe("an evaluation call", () => {
   });
 
   test("is looked up under the teacher's version: pinned, or else that of the card", async () => {
+    const fleet = several("a"); // its own, since its version changes
+    const send = async (body: Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) => {
+      const answer = await fleet.post(key, body, { headers });
+      return { answer, use: answer.headers.get(HEADERS.cache) };
+    };
     const body = await encode({ purpose: "eval", ...images(1, 9) });
-    const first = (await untilHit(body)).headers.get(HEADERS.answeredVersion) ?? "";
-    await untilHit(body, { [HEADERS.version]: first });
-    const unpinned = (await seen("eval")).at(-1);
+    const { answer } = await send(body);
+    const first = answer.headers.get(HEADERS.answeredVersion) ?? "";
+    await expect.poll(async () => (await send(body)).use).toBe("hit");
+    expect((await send(body, { [HEADERS.version]: first })).use).toBe("hit");
+    const [unpinned] = await fleet.answered("eval");
     expect(unpinned?.headers[HEADERS.version]).toBe(first); // the card's version went along as a pin
 
-    await fetch(`${TEACHER}/fake/version?n=2`, { method: "POST" });
-    try {
-      // Still believed to be the version of the card: a stored answer is right for up to 30 s.
-      await untilHit(body);
-      // Asked for something new, the teacher says that it has changed; the client, who pinned nothing, never hears of it.
-      const fresh = await post(key, await encode({ purpose: "eval", ...images(1, 10) }));
-      expect(fresh.status).toBe(200);
-      const second = fresh.headers.get(HEADERS.answeredVersion);
-      expect(second).not.toBe(first);
-      expect((await post(key, body)).headers.get(HEADERS.cache)).toBe("miss");
-      const pinned = await post(key, await encode({ purpose: "eval", ...images(1, 11) }), {
-        headers: { [HEADERS.version]: first },
-      });
-      expect(await problem(pinned)).toMatchObject({ status: 409, code: "version_mismatch" });
-    } finally {
-      await fetch(`${TEACHER}/fake/version?n=1`, { method: "POST" });
-    }
+    await fleet.state("a", { generation: "2" });
+    // Still believed to be the version of the card: a stored answer is right for up to 30 s.
+    expect((await send(body)).use).toBe("hit");
+    // Asked for something new, the teacher says that it has changed; the client, who pinned nothing, never hears of it.
+    const fresh = await send(await encode({ purpose: "eval", ...images(1, 10) }));
+    expect(fresh.answer.status).toBe(200);
+    expect(fresh.answer.headers.get(HEADERS.answeredVersion)).not.toBe(first);
+    expect((await send(body)).use).toBe("miss");
+    const pinned = await send(await encode({ purpose: "eval", ...images(1, 11) }), {
+      [HEADERS.version]: first,
+    });
+    expect(await problem(pinned.answer)).toMatchObject({ status: 409, code: "version_mismatch" });
   });
 });

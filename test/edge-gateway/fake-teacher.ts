@@ -51,8 +51,8 @@ export interface OriginState {
  * `busy` refuse, `slow` answers after 2 s, `failed` and `unloaded` say so on their cards, `asleep`
  * is unloaded until its card is read; `prof` is honest.
  *
- * `GET /fake/calls` tells what it saw, `POST /fake/version?n=2` gives every model another version. Under `/origin-…` it is
- * any number of teachers, each with a state of its own: `PUT /origin-a/fake/state`.
+ * `GET /fake/calls` tells what it saw. Under `/origin-…` it is any number of teachers, each with a state of its own:
+ * `PUT /origin-a/fake/state`.
  */
 export function fakeTeacher(o: { secret: string; audience: string }): FakeTeacher {
   const calls: SeenCall[] = [];
@@ -85,10 +85,6 @@ export function fakeTeacher(o: { secret: string; audience: string }): FakeTeache
     getPath: (request) => new URL(request.url).pathname.replace(/^\/origin-[^/]+/, ""),
   });
   app.get("/fake/calls", (c) => c.json(calls));
-  app.post("/fake/version", (c) => {
-    stateOf(c.req.raw).generation = c.req.query("n") ?? "1";
-    return c.body(null, 204);
-  });
   app.put("/fake/state", async (c) => {
     Object.assign(stateOf(c.req.raw), await c.req.json());
     return c.body(null, 204);

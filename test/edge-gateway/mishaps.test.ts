@@ -13,13 +13,13 @@ beforeAll(async () => {
 /** The platform without what stands between the tests and the Worker, so that parts of it can be replaced. */
 const platform = () => host.platform();
 
-function logitsRequest(body: BodyInit, length = (body as Uint8Array).length): Request {
+function logitsRequest(body: BodyInit, length = (body as Uint8Array).length, who = key): Request {
   return new Request(`${GATEWAY}/v1/models/prof/logits`, {
     method: "POST",
     body,
     duplex: "half", // Node wants to hear it of a stream
     headers: {
-      ...bearer(key),
+      ...bearer(who),
       "content-type": "application/vnd.msgpack",
       "content-length": String(length),
     },
@@ -27,9 +27,9 @@ function logitsRequest(body: BodyInit, length = (body as Uint8Array).length): Re
 }
 
 /** A call whose client sends only the first bytes, and waits. */
-async function stalledCall(body: Uint8Array<ArrayBuffer>, sent: number, timeoutMs: number) {
+async function stalledCall(body: Uint8Array<ArrayBuffer>, sent: number, timeoutMs: number, who = key) {
   const { readable, writable } = platform().pipe(body.length);
-  const request = logitsRequest(readable, body.length);
+  const request = logitsRequest(readable, body.length, who);
   request.headers.set(HEADERS.timeout, String(timeoutMs));
   const answer = createApp().fetch(request, platform());
   await writable.getWriter().write(body.subarray(0, sent));
@@ -46,8 +46,23 @@ describe("a client that stops sending is told when its time is up", () => {
     const started = Date.now();
     const { answer } = await stalledCall(body, sent, 300);
     expect(await problem(await answer)).toMatchObject({ status: 504, code: "deadline_exceeded" });
-    expect(Date.now() - started).toBeLessThan(3000);
+    expect(Date.now() - started).toBeLessThan(9000); // and not after the patience with a refused body
   });
+});
+
+test("a client that is refused, and stops sending, is told within its time", async () => {
+  const trainer = await makeKey({ team: "mishaps", scopes: ["train"] });
+  const evaluation = await encode({ purpose: "eval", ...images(100, 1) });
+  const noMessage = new Uint8Array(evaluation.length);
+  for (const [body, status] of [
+    [evaluation, 403],
+    [noMessage, 400],
+  ] as const) {
+    const started = Date.now();
+    const { answer } = await stalledCall(body, 1000, 300, trainer.key);
+    expect((await answer).status).toBe(status);
+    expect(Date.now() - started).toBeLessThan(9000);
+  }
 });
 
 test("evaluation calls that would not fit into memory beside others are streamed", async () => {

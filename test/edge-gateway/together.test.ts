@@ -1,7 +1,7 @@
 import { decodeAnswer, encodeAnswer, HEADERS, sha256 } from "@funmatch/wire";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { host } from "#host";
-import { type EntryName, entryKey } from "../../edge-gateway/entry.ts";
+import { type EntryName, entryKey } from "../../edge-gateway/evaluation/entry.ts";
 import { encode, images, makeKey, problem } from "./client.ts";
 import { type Meddle, type Several, several } from "./several-teachers.ts";
 
@@ -136,14 +136,15 @@ describe("a stored answer", () => {
     expect(fleet.sent("a")).toBe(3);
   });
 
-  test("is never one that does not fit: another version, other images, fewer images, other models, half of it", async () => {
-    const version = await sha256(new TextEncoder().encode("prof 1"));
+  test("is never one that does not fit: another version, other images, fewer images, other models, other classes, half of it", async () => {
     const wrong: Record<string, (right: ReturnType<typeof decodeAnswer>) => Uint8Array<ArrayBuffer>> = {
       version: (right) => encodeAnswer({ ...right, version: `sha256:${"0".repeat(64)}` }),
       digest: (right) => encodeAnswer({ ...right, digest: `sha256:${"0".repeat(64)}` }),
       model: (right) => encodeAnswer({ ...right, model: "other" }),
       shape: (right) =>
         encodeAnswer({ ...right, logits: { ...right.logits, shape: [1, 6], data: right.logits.data } }),
+      classes: (right) =>
+        encodeAnswer({ ...right, logits: { dtype: "float32", shape: [2, 2], data: new Uint8Array(16) } }),
       half: (right) => encodeAnswer(right).slice(0, 200),
     };
     for (const [what, meddle] of Object.entries(wrong)) {
@@ -156,7 +157,7 @@ describe("a stored answer", () => {
       };
       fleet.meddle("a", lie);
       const body = await encode({ purpose: "eval", ...images(2, seed++) });
-      const answer = await fleet.post(key, body, { headers: { [HEADERS.version]: version } });
+      const answer = await fleet.post(key, body);
       expect([what, answer.status]).toEqual([what, 502]);
       fleet.meddle("a", undefined);
       expect([what, cacheUse(await fleet.post(key, body))]).toEqual([what, "miss"]);

@@ -62,6 +62,17 @@ describe("a training call", () => {
     expect(await problem(mismatch)).toMatchObject({ status: 409, code: "version_mismatch" });
   });
 
+  test("takes the client's trace along, if it is one", async () => {
+    const body = await encode({ purpose: "train", ...images(1, 9) });
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await post(key, body, { headers: { traceparent, tracestate: "vendor=value" } });
+    const told = { traceparent, tracestate: "vendor=value" };
+    expect((await seen("train")).at(-1)?.headers).toMatchObject(told);
+    await post(key, body, { headers: { ...told, traceparent: "none" } });
+    const headers = (await seen("train")).at(-1)?.headers;
+    expect([headers?.traceparent, headers?.tracestate]).toEqual([undefined, undefined]);
+  });
+
   test("that the teacher answers for other images is answered with 502", async () => {
     const answer = await post(key, await encode({ purpose: "train", ...images(1, 6) }), { model: "liar" });
     expect(await problem(answer)).toMatchObject({ status: 502, code: "digest_mismatch" });

@@ -7,22 +7,31 @@ const FILLED: [RegExp, string][] = [
   [/<<\.GroupBy>>/g, "pod"],
 ];
 
+/** What an expression reads. */
+interface Reads {
+  metrics: string[];
+  /** Those that it matches or groups by. */
+  labels: string[];
+}
+
 /**
- * The metrics that an expression reads.
+ * The metrics and labels that an expression reads.
  *
  * @throws Error with the place, when Prometheus's own grammar does not take it
  */
-export function metricsOf(expression: string): string[] {
+export function readsOf(expression: string): Reads {
   const text = FILLED.reduce((filled, [template, value]) => filled.replace(template, value), expression);
-  const names = new Set<string>();
+  const metrics = new Set<string>();
+  const labels = new Set<string>();
   parser.parse(text).iterate({
     enter(node) {
       if (node.type.isError) throw new Error(`not PromQL at ${node.from}: ${text}`);
+      if (node.name === "LabelName") labels.add(text.slice(node.from, node.to));
       if (node.name === "VectorSelector") {
         const name = node.node.getChild("Identifier");
-        if (name) names.add(text.slice(name.from, name.to));
+        if (name) metrics.add(text.slice(name.from, name.to));
       }
     },
   });
-  return [...names];
+  return { metrics: [...metrics], labels: [...labels] };
 }

@@ -122,25 +122,29 @@ async function serveIn(
     throw new Error(`status ${code}: ${said.at(-1)}`);
   });
   ended.catch(() => {});
-  const address = await Promise.race([url.promise, ended]);
-  await Promise.race([untilReady(address), ended]);
-  const readySeconds = (performance.now() - began) / 1000;
-  const logits = await ask(address);
-  const card = (await (await fetch(`${address}/v1/models/bit`)).json()) as { runtime: { kernels: string } };
-  const health = execFileSync("ps", ["-o", "user=,comm=", "--ppid", String(child.pid)], { encoding: "utf8" });
-  const done = once(child, "exit");
-  process.kill(
-    Number(execFileSync("pgrep", ["-P", String(child.pid)], { encoding: "utf8" }).trim()),
-    "SIGTERM",
-  );
-  const [status] = await done;
-  const engine = said.filter((line) => line.startsWith("engine:"));
-  return {
-    readySeconds,
-    logits,
-    kernels: card.runtime.kernels,
-    said: [...engine, `as ${health.trim().replace(/\s+/g, " ")}; SIGTERM: status ${status}`],
-  };
+  try {
+    const address = await Promise.race([url.promise, ended]);
+    await Promise.race([untilReady(address), ended]);
+    const readySeconds = (performance.now() - began) / 1000;
+    const logits = await ask(address);
+    const card = (await (await fetch(`${address}/v1/models/bit`)).json()) as { runtime: { kernels: string } };
+    const service = execFileSync("ps", ["-o", "pid=,user=,comm=", "--ppid", String(child.pid)], {
+      encoding: "utf8",
+    });
+    const [pid, ...who] = service.trim().split(/\s+/);
+    process.kill(Number(pid), "SIGTERM");
+    const [status] = child.exitCode === null ? await once(child, "exit") : [child.exitCode];
+    const engine = said.filter((line) => line.startsWith("engine:"));
+    return {
+      readySeconds,
+      logits,
+      kernels: card.runtime.kernels,
+      said: [...engine, `as ${who.join(" ")}; SIGTERM: status ${status}`],
+    };
+  } finally {
+    // Of a program that did not end by itself nothing is left: unshare's child is the first of its own processes.
+    if (child.exitCode === null) child.kill("SIGKILL");
+  }
 }
 
 /** As a cluster does: its own view of the mounts, all of them read-only but /tmp; then gives up every privilege. */
@@ -177,7 +181,7 @@ mount -o remount,ro '${root}/dev'
 cd /
 exec chroot '${root}' setpriv --reuid=${uid} --regid=${gid} --clear-groups --no-new-privs --bounding-set=-all \\
   --inh-caps=-all /usr/bin/env -i ${env.join(" ")} "$@"`;
-  const isolated = ["--mount", "--propagation=private", "--pid", "--fork"];
+  const isolated = ["--mount", "--propagation=private", "--pid", "--fork", "--kill-child"];
   return spawn("unshare", [...isolated, "sh", "-c", script, "sh", ...stage.program], {
     stdio: ["ignore", "pipe", "pipe"],
   });

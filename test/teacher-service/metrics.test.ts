@@ -23,10 +23,10 @@ test("the event loop's delay is that of a thread that was held up, and begins an
     Number(/funmatch_event_loop_delay_seconds\{quantile="1"\} (\S+)/.exec(await metrics.text())?.[1]);
   await longest();
   await sleep(30);
-  const until = performance.now() + 300;
+  const until = performance.now() + 1000;
   while (performance.now() < until);
   await sleep(50);
-  expect(await longest()).toBeGreaterThan(0.2);
+  expect(await longest()).toBeGreaterThan(0.8);
   await sleep(30);
-  expect(await longest()).toBeLessThan(0.2);
+  expect(await longest()).toBeLessThan(0.8);
 });

@@ -57,7 +57,7 @@ describe("bodies that the service does not read", () => {
     const started = performance.now();
     socket.write(headOf({ "content-length": 100 * MiB }));
     await hears('"too_large"');
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(5000); // before its deadline
     expect(heard()).toContain("HTTP/1.1 413");
     expect(heard()).toContain("maxBodyBytes is 4000000");
     expect(heard().toLowerCase()).toContain("connection: close");
@@ -184,6 +184,19 @@ describe("bodies that are not as announced", () => {
     await expect.poll(held).toBe("0");
     await works();
   });
+});
+
+test("a connection may ask a few things ahead, not thousands that would all be answered in memory", async () => {
+  const ask = "GET /healthz HTTP/1.1\r\nhost: t\r\n\r\n";
+  const patient = await dial();
+  patient.socket.write(ask.repeat(10));
+  await expect.poll(() => patient.heard().split("HTTP/1.1 200").length - 1).toBe(10);
+  patient.socket.destroy();
+  const greedy = await dial();
+  const closed = once(greedy.socket, "close");
+  greedy.socket.write(ask.repeat(1000));
+  await closed;
+  await works();
 });
 
 test("what is no HTTP at all gets a problem and an end", async () => {

@@ -2,9 +2,9 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sqlOf } from "../../../edge-gateway/node.ts";
-import type { OwnQuota, Quota } from "../../../edge-gateway/quota.ts";
-import { TeamTable } from "../../../edge-gateway/team.ts";
-import type { CountedCall, Outcome } from "../../../edge-gateway/team-store.ts";
+import type { OwnQuota, Quota } from "../../../edge-gateway/quota/quota.ts";
+import { TeamTable } from "../../../edge-gateway/quota/team.ts";
+import type { CountedCall, Outcome } from "../../../edge-gateway/quota/team-store.ts";
 
 const UNLIMITED: Quota = {
   imagesPerMinute: null,

@@ -12,10 +12,13 @@ const bytes = (...values: number[]) => new Uint8Array(values);
 
 /** A KV namespace in memory, of which only what the gateway uses is there. */
 function namespace() {
-  const held = new Map<string, { value: Uint8Array; ttl: number }>();
+  const held = new Map<string, { value: Uint8Array<ArrayBuffer>; ttl: number }>();
   const kv = {
-    get: async (key: string) => held.get(key)?.value.buffer ?? null,
-    put: async (key: string, value: Uint8Array, { expirationTtl }: { expirationTtl: number }) =>
+    get: async (key: string, form: "arrayBuffer" | "stream") => {
+      const { value } = held.get(key) ?? { value: null };
+      return value && form === "stream" ? new Blob([value]).stream() : (value?.buffer ?? null);
+    },
+    put: async (key: string, value: Uint8Array<ArrayBuffer>, { expirationTtl }: { expirationTtl: number }) =>
       void held.set(key, { value, ttl: expirationTtl }),
   };
   return { held, kv: kv as unknown as KVNamespace };
