@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { availableParallelism } from "node:os";
 import { UserError } from "@funmatch/config";
 import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
@@ -99,6 +99,9 @@ async function run(
   return clean ? EXIT.drained : EXIT.cutOff;
 }
 
+/** Beyond the longest time that a request may take: how long nothing may move on a connection. */
+const SILENCE_MS = 10_000;
+
 function createServer(service: Service): Server {
   const app = createApp(service);
   const server = createAdaptorServer({
@@ -125,6 +128,8 @@ function createServer(service: Service): Server {
   // The body of a client that asks first is only asked for once its headers have passed: see inference.ts.
   server.on("checkContinue", (request, response) => server.emit("request", request, response));
   server.on("clientError", answerUnparsable);
+  // A client that does not read its answers would have them held for ever; one that waits for a pass says nothing longest.
+  server.setTimeout(service.limits.timeoutMs + SILENCE_MS, (socket: Socket) => socket.destroy());
   return server;
 }
 

@@ -207,3 +207,21 @@ test("what is no HTTP at all gets a problem and an end", async () => {
   await closed;
   await works();
 });
+
+test("a client that asks for much and reads nothing is cut off", async () => {
+  const { configPath } = await writeTeacher({ extra: "limits: { timeoutMs: 1000 }" });
+  const other = await startTeacherService(configPath);
+  const { hostname, port } = new URL(other.url);
+  const socket = connect(Number(port), hostname).on("error", () => {});
+  await once(socket, "connect");
+  socket.pause();
+  // 1.4 MB each: more than the kernels' buffers take of all.
+  socket.write("GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: teacher\r\n\r\n".repeat(12));
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  // Twice the service's patience: Node looks a second time at a connection that it is writing to.
+  await new Promise((resolve) => setTimeout(resolve, 26_000));
+  socket.resume(); // what had come is read, and then the end
+  await closed;
+  expect(socket.bytesRead).toBeLessThan(12 * 1_400_000);
+  expect(await other.close()).toBe(0);
+});
