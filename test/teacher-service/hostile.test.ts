@@ -51,7 +51,7 @@ test("3,000 mutated requests: each is refused for what is wrong with it, none fa
       ...["malformed", "unauthenticated", "forbidden", "unknown_model", "not_found", "version_mismatch"],
       ...["length_required", "too_large", "unsupported_media_type"],
       ...["digest_mismatch", "shape_mismatch", "bad_dtype"],
-      ...["v2 400", "v2 401", "v2 404", "v2 411", "v2 413", "v2 415"],
+      ...["v2 400", "v2 401", "v2 404", "v2 409", "v2 411", "v2 413", "v2 415", "v2 422"],
     ]),
   );
   await nothingHeld();

@@ -170,6 +170,30 @@ const WRONG_LOGITS: Record<string, (good: Good) => Partial<Good> & { code: strin
   "too many images": () => logitsOf({ shape: [MAX_IMAGES + 1, SIDE, SIDE, 3], code: "too_large" }),
 };
 
+/** What can be wrong with an inference request alone. */
+const WRONG_INFERENCES: Record<string, (good: Good) => Partial<Good> & { code: string }> = {
+  "another version": WRONG_LOGITS["another version"]!,
+  "one channel": ({ headers }) => ({ ...inferenceOf(headers, [1, SIDE, SIDE, 1]), code: "shape_mismatch" }),
+  "too many images": ({ headers }) => ({
+    ...inferenceOf(headers, [MAX_IMAGES + 1, SIDE, SIDE, 3]),
+    code: "too_large",
+  }),
+};
+
+function inferenceOf(headers: Good["headers"], shape: number[]): Pick<Good, "headers" | "body"> {
+  const size = shape.reduce((product, side) => product * side, 1);
+  const input = { name: "images", datatype: "UINT8", shape, parameters: { binary_data_size: size } };
+  const header = Buffer.from(JSON.stringify({ inputs: [input] }));
+  return {
+    headers: {
+      ...headers,
+      "content-type": "application/octet-stream",
+      "inference-header-content-length": String(header.length),
+    },
+    body: Buffer.concat([header, Buffer.alloc(size)]),
+  };
+}
+
 function logitsOf(o: { shape?: number[]; digest?: string; code: string }): { body: Buffer; code: string } {
   const shape = o.shape ?? [1, SIDE, SIDE, 3];
   const pixels = new Uint8Array(shape.reduce((product, side) => product * side, 1));
@@ -202,7 +226,7 @@ export async function mutant(
   const protocol = protocols[Math.floor(draw() * protocols.length)]!;
   const good = protocol === "v1" ? goodLogits(draw) : goodInference(draw);
   if (draw() < 0.7) return damaged(`${protocol}: damaged`, good, draw);
-  const wrongs = { ...WRONG_REQUESTS, ...(protocol === "v1" ? WRONG_LOGITS : {}) };
+  const wrongs = { ...WRONG_REQUESTS, ...(protocol === "v1" ? WRONG_LOGITS : WRONG_INFERENCES) };
   const kinds = [...Object.keys(wrongs), ...(protocol === "v1" ? ["signed for others"] : [])];
   const kind = kinds[Math.floor(draw() * kinds.length)]!;
   const wrong = kind === "signed for others" ? await signedForOthers(good, nth) : wrongs[kind]!(good);

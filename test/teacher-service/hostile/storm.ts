@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import { connect } from "node:net";
+import { CODES, type ProblemCode } from "@funmatch/wire";
 import { AUDIENCE, MAX_BODY, MAX_IMAGES, type Mutant, mutant, SECRET, TOKEN } from "./mutants.ts";
 
 /** The config that a service under a storm needs beside its model. */
@@ -59,7 +60,8 @@ function count(result: StormResult, sent: Mutant, nth: number, heard: Heard): vo
   else if (code === "?") blame("an answer in no known form");
   else if (sent.path.startsWith("/v1") && sent.code !== undefined && sent.code !== code)
     blame(`expected ${sent.code}`);
-  else if (sent.code !== undefined && status === 200) blame(`expected ${sent.code}, and it was answered`);
+  else if (sent.code !== undefined && status !== CODES[sent.code as ProblemCode])
+    blame(`expected the status of ${sent.code}`);
   if (headers["x-request-id"] === undefined) blame("no x-request-id");
 }
 
