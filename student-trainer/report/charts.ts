@@ -114,7 +114,7 @@ function shareScale(lines: Line[]): { min: number; max: number; interval: number
   return { min: interval * Math.floor(marks(min)), max: interval * Math.ceil(marks(max)), interval };
 }
 
-/** From half of the shortest to twice the longest, so that no point lies on the frame. */
+/** Some room beside the shortest and the longest, so that no point lies on the frame. */
 function logSteps(lines: Line[]): { type: "log"; min: number; max: number } {
   const steps = lines.flatMap(({ points }) => points.map(({ step }) => step));
   return { type: "log", min: Math.min(...steps) / 1.5, max: Math.max(...steps) * 1.5 };

@@ -39,3 +39,21 @@ export function figure(chart: Chart): string {
   const key = legend.length > 1 ? `<ul>${legend.join("")}</ul>` : "";
   return `<figure><figcaption><b>${chart.title}</b>${escaped(caption)}</figcaption>${key}${svgOf(chart)}</figure>`;
 }
+
+/**
+ * A table that scrolls within itself where it is wider than the page.
+ *
+ * @param heads as text
+ * @param rows cells as HTML; a short row's last cell reaches to the end
+ */
+export function table(heads: string[], rows: string[][]): string {
+  const body = rows.map((row) => {
+    const cells = row.map((cell, i) => {
+      const span = i === row.length - 1 && row.length < heads.length ? ` colspan="${heads.length - i}"` : "";
+      return `<td${span}>${cell}</td>`;
+    });
+    return `<tr>${cells.join("")}</tr>`;
+  });
+  const head = heads.map((text) => `<th>${escaped(text)}</th>`).join("");
+  return `<div class="wide"><table><thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
+}

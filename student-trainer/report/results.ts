@@ -1,4 +1,5 @@
 import { bySplit } from "./by-split.ts";
+import { table } from "./document.ts";
 import type { EvaluationLine } from "./metrics.ts";
 import type { BySplit, Summary } from "./summary.ts";
 import { compact, escaped, percent } from "./words.ts";
@@ -101,7 +102,7 @@ function splitTable(splits: string[], columns: Column[]): string {
       return value === undefined ? "–" : format(value);
     }),
   ]);
-  return table(["split", ...filled.map(({ head }) => head)], rows);
+  return textTable(["split", ...filled.map(({ head }) => head)], rows);
 }
 
 function probeTable(probes: NonNullable<Summary["probes"]>): string {
@@ -114,18 +115,18 @@ function probeTable(probes: NonNullable<Summary["probes"]>): string {
       `${share(Math.min(...accuracies))} … ${share(Math.max(...accuracies))}`,
     ]),
   );
-  return table(
+  return textTable(
     ["tested on", "shots from", "images a class", "accuracy, mean of draws", "least … most"],
     rows,
   );
 }
 
-function table(head: string[], rows: string[][]): string {
-  const cells = (kind: "th" | "td", texts: string[]) =>
-    texts.map((text) => `<${kind}>${escaped(text)}</${kind}>`).join("");
-  const body = rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("");
-  return `<div class="wide"><table><thead><tr>${cells("th", head)}</tr></thead>
-<tbody>${body}</tbody></table></div>`;
+/** @param rows cells as text */
+function textTable(heads: string[], rows: string[][]): string {
+  return table(
+    heads,
+    rows.map((row) => row.map(escaped)),
+  );
 }
 
 function titled(title: string, html: string): string {

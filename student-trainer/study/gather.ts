@@ -1,13 +1,17 @@
-import { type Cell, sameValue } from "./cells.ts";
+import type { Curves } from "../report/metrics.ts";
+import { type Cell, combinations, sameValue } from "./cells.ts";
+import { mean } from "./mean.ts";
 import type { Outcome } from "./outcome.ts";
 import { rolesOf, type StudyConfig, type Value } from "./study-config.ts";
 
 export interface Made {
   cell: Cell;
   outcome: Outcome;
+  /** Of a run that is done. */
+  curves?: Curves;
 }
 
-export type Done = Made & { outcome: Extract<Outcome, { state: "done" }> };
+export type Done = Made & { outcome: Extract<Outcome, { state: "done" }>; curves: Curves };
 
 /** The runs of one line at one length that differ in their seed alone, with the hyper-parameters that were chosen. */
 export interface Group {
@@ -33,10 +37,7 @@ export interface Panel {
 export function panelsOf(study: StudyConfig, made: Made[]): Panel[] {
   const { lines, length, panels } = rolesOf(study);
   const of = (key: string | undefined): Value[] => (key === undefined ? [null] : study.grid[key]!);
-  const combined = panels.reduce<Record<string, Value>[]>(
-    (all, key) => all.flatMap((one) => study.grid[key]!.map((value) => ({ ...one, [key]: value }))),
-    [{}],
-  );
+  const combined = combinations(Object.fromEntries(panels.map((key) => [key, study.grid[key]!])));
   return combined.map((values) => ({
     values,
     lines: of(lines),
@@ -84,9 +85,9 @@ function groupOf(study: StudyConfig, line: Value, length: Value, made: Made[]): 
 function scoreOf({ choose }: StudyConfig, runs: Done[]): number {
   if (!choose || runs.length === 0) return Number.NEGATIVE_INFINITY;
   const figures = runs.map(({ outcome }) => figureOf(outcome.summary, choose.by, choose.split));
-  const known = figures.filter((figure) => figure !== undefined);
-  if (known.length === 0) return Number.NEGATIVE_INFINITY;
-  return ((choose.by === "kl" ? -1 : 1) * known.reduce((sum, one) => sum + one, 0)) / known.length;
+  const score = mean(figures.filter((figure) => figure !== undefined));
+  if (score === undefined) return Number.NEGATIVE_INFINITY;
+  return choose.by === "kl" ? -score : score;
 }
 
 /** One figure of a run's summary on a split. */
@@ -99,5 +100,5 @@ export function figureOf(
 }
 
 export function isDone(made: Made): made is Done {
-  return made.outcome.state === "done";
+  return made.outcome.state === "done" && made.curves !== undefined;
 }

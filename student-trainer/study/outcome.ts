@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { type Curves, readCurves } from "../report/metrics.ts";
 import { type Summary, summarySchema } from "../report/summary.ts";
 import type { Cell } from "./cells.ts";
 
@@ -9,7 +8,7 @@ import type { Cell } from "./cells.ts";
 export type Outcome =
   | { state: "missing" }
   | { state: "failed"; why: string }
-  | { state: "done"; summary: Summary; curves: Curves; audit: "passed" | "failed" | "open" };
+  | { state: "done"; summary: Summary; audit: "passed" | "failed" | "open" };
 
 /** `cell.json`, in a run's folder: which run of which study it is, and why it failed if it did. */
 export const markSchema = z.object({ digest: z.string(), failed: z.string().optional() });
@@ -22,9 +21,8 @@ export async function outcomeOf({ run, digest }: Cell): Promise<Outcome> {
   const summary = summarySchema.safeParse(await readJson(join(run, "summary.json")));
   const audit = z.object({ passed: z.boolean() }).safeParse(await readJson(join(run, "audit.json")));
   if (!summary.success) return { state: "missing" };
-  const curves = await readCurves(join(run, "metrics.jsonl"));
   const audited = !audit.success ? "open" : audit.data.passed ? "passed" : "failed";
-  return { state: "done", summary: summary.data, curves, audit: audited };
+  return { state: "done", summary: summary.data, audit: audited };
 }
 
 /** Undefined for what is not there or is no JSON. */

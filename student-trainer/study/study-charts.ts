@@ -4,6 +4,7 @@ import type { Point } from "../report/series.ts";
 import { compact, percent } from "../report/words.ts";
 import { valueWords } from "./cells.ts";
 import { type Done, figureOf, type Group, type Panel } from "./gather.ts";
+import { mean } from "./mean.ts";
 
 type Figure = "accuracy" | "agreement" | "kl";
 
@@ -113,8 +114,8 @@ function teacherLevel(groups: Group[], split: string): Line[] {
 
 function meanCurve(runs: Done[], value: (line: EvaluationLine) => number | undefined): Point[] {
   const bySteps = new Map<number, number[]>();
-  for (const { outcome } of runs)
-    for (const line of outcome.curves.evaluations) {
+  for (const { curves } of runs)
+    for (const line of curves.evaluations) {
       const found = value(line);
       if (found !== undefined) bySteps.set(line.step, [...(bySteps.get(line.step) ?? []), found]);
     }
@@ -123,9 +124,9 @@ function meanCurve(runs: Done[], value: (line: EvaluationLine) => number | undef
 
 function meanLoss(runs: Done[]): Point[] {
   const bySteps = new Map<number, number[]>();
-  for (const { outcome } of runs)
-    for (const { step, mean } of outcome.curves.loss.points())
-      bySteps.set(step, [...(bySteps.get(step) ?? []), mean]);
+  for (const { curves } of runs)
+    for (const { step, mean: loss } of curves.loss.points())
+      bySteps.set(step, [...(bySteps.get(step) ?? []), loss]);
   return pointsOf(bySteps);
 }
 
@@ -139,7 +140,7 @@ function pointsOf(bySteps: Map<number, number[]>): Point[] {
 }
 
 function pointOf(step: number, values: number[]): Point | undefined {
-  if (values.length === 0) return undefined;
-  const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
-  return { step, mean, min: Math.min(...values), max: Math.max(...values), count: values.length };
+  const middle = mean(values);
+  if (middle === undefined) return undefined;
+  return { step, mean: middle, min: Math.min(...values), max: Math.max(...values), count: values.length };
 }

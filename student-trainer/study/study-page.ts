@@ -1,9 +1,11 @@
 import { rename, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
-import { document, figure, section } from "../report/document.ts";
+import { document, figure, section, table } from "../report/document.ts";
+import { readCurves } from "../report/metrics.ts";
 import { compact, counted, duration, escaped, percent } from "../report/words.ts";
 import { type Cell, valueWords } from "./cells.ts";
 import { type Done, type Group, isDone, type Made, type Panel, panelsOf } from "./gather.ts";
+import { mean } from "./mean.ts";
 import { outcomeOf } from "./outcome.ts";
 import { lengthsChart, lossChart, stepsChart } from "./study-charts.ts";
 import { rolesOf, type StudyConfig } from "./study-config.ts";
@@ -15,13 +17,18 @@ import { rolesOf, type StudyConfig } from "./study-config.ts";
  * @returns its path
  */
 export async function writeStudyPage(study: StudyConfig, cells: Cell[]): Promise<string> {
-  const made = await Promise.all(
-    cells.map(async (cell): Promise<Made> => ({ cell, outcome: await outcomeOf(cell) })),
-  );
+  const made = await Promise.all(cells.map(madeOf));
   const path = join(study.study, "index.html");
   await writeFile(`${path}.tmp`, studyPage(study, made));
   await rename(`${path}.tmp`, path);
   return path;
+}
+
+async function madeOf(cell: Cell): Promise<Made> {
+  const outcome = await outcomeOf(cell);
+  return outcome.state === "done"
+    ? { cell, outcome, curves: await readCurves(join(cell.run, "metrics.jsonl")) }
+    : { cell, outcome };
 }
 
 function studyPage(study: StudyConfig, made: Made[]): string {
@@ -41,12 +48,12 @@ function subtitle(study: StudyConfig, made: Made[]): string {
   const done = made.filter(isDone);
   const failed = made.filter(({ outcome }) => outcome.state === "failed").length;
   const seconds = done.reduce((sum, { outcome }) => sum + outcome.summary.seconds, 0);
-  const images = new Set(done.map(({ outcome }) => outcome.summary.student.parameters));
+  const parameters = new Set(done.map(({ outcome }) => outcome.summary.student.parameters));
   return [
     `${done.length} of ${made.length} runs`,
     failed > 0 ? `${failed} failed` : "",
     `${duration(seconds)} of training`,
-    images.size === 1 ? `student of ${compact([...images][0]!)} parameters` : "",
+    parameters.size === 1 ? `student of ${compact([...parameters][0]!)} parameters` : "",
     `${Object.keys(study.grid).join(" × ")}`,
   ]
     .filter(Boolean)
@@ -142,17 +149,16 @@ function chosenWords({ chosen }: Group): string {
 
 function meanAndSpread(values: (number | undefined)[]): string {
   const known = values.filter((value) => value !== undefined);
-  if (known.length === 0) return "–";
-  const mean = known.reduce((sum, one) => sum + one, 0) / known.length;
+  const middle = mean(known);
+  if (middle === undefined) return "–";
   const half = (Math.max(...known) - Math.min(...known)) / 2;
-  return known.length > 1 ? `${percent(mean, 2)} ± ${(100 * half).toFixed(2)}` : percent(mean, 2);
+  return known.length > 1 ? `${percent(middle, 2)} ± ${(100 * half).toFixed(2)}` : percent(middle, 2);
 }
 
 function lastLoss(runs: Done[]): string {
-  const last = runs
-    .map(({ outcome }) => outcome.curves.loss.points().at(-1)?.mean)
-    .filter((one) => one !== undefined);
-  return last.length === 0 ? "–" : compact(last.reduce((sum, one) => sum + one, 0) / last.length);
+  const last = runs.map(({ curves }) => curves.loss.points().at(-1)?.mean);
+  const loss = mean(last.filter((one) => one !== undefined));
+  return loss === undefined ? "–" : compact(loss);
 }
 
 /** Every run, with the way to its report; missing and failed ones as such. */
@@ -181,17 +187,4 @@ function runsTable(study: StudyConfig, made: Made[]): string {
     [...keys, "", ...splits.map((split) => `${split} accuracy`), "verified steps", "audit", "time"],
     rows,
   );
-}
-
-/** @param rows cells as HTML; a short row's last cell reaches to the end */
-function table(heads: string[], rows: string[][]): string {
-  const body = rows.map((row) => {
-    const cells = row.map((cell, i) => {
-      const span = i === row.length - 1 && row.length < heads.length ? ` colspan="${heads.length - i}"` : "";
-      return `<td${span}>${cell}</td>`;
-    });
-    return `<tr>${cells.join("")}</tr>`;
-  });
-  const head = heads.map((text) => `<th scope="col">${escaped(text)}</th>`).join("");
-  return `<div class="wide"><table><thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table></div>`;
 }
