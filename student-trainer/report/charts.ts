@@ -106,7 +106,7 @@ function axis(format: (value: number) => string, more: object): object {
 
 /** From one mark to another around the values, within 0 and 1; marks at whole per cents, which labels can say. */
 function shareScale(lines: Line[]): { min: number; max: number; interval: number } {
-  const values = lines.flatMap(({ points }) => points.map(({ mean }) => mean));
+  const values = lines.flatMap(({ points }) => points.flatMap((point) => [point.min, point.max]));
   const min = Math.max(0, Math.floor(20 * Math.min(...values) - 0.2) / 20);
   const max = Math.min(1, Math.ceil(20 * Math.max(...values) + 0.2) / 20);
   const interval = [0.01, 0.02, 0.05, 0.1].find((step) => (max - min) / step < 5.5) ?? 0.2;
@@ -114,10 +114,13 @@ function shareScale(lines: Line[]): { min: number; max: number; interval: number
   return { min: interval * Math.floor(marks(min)), max: interval * Math.ceil(marks(max)), interval };
 }
 
-/** Some room beside the shortest and the longest, so that no point lies on the frame. */
-function logSteps(lines: Line[]): { type: "log"; min: number; max: number } {
-  const steps = lines.flatMap(({ points }) => points.map(({ step }) => step));
-  return { type: "log", min: Math.min(...steps) / 1.5, max: Math.max(...steps) * 1.5 };
+/** The lengths that there are as marks, with some room beside the shortest and the longest. */
+function logSteps(lines: Line[]): object {
+  const steps = [...new Set(lines.flatMap(({ points }) => points.map(({ step }) => step)))];
+  return {
+    ...{ type: "log", min: Math.min(...steps) / 1.5, max: Math.max(...steps) * 1.5 },
+    axisLabel: { color: INK, formatter: (step: number) => compact(step), customValues: steps },
+  };
 }
 
 function lineOf(line: Line): object {

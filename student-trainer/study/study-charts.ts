@@ -58,7 +58,7 @@ export function lengthsChart(panel: Panel, figure: Figure, split: string): Chart
   const done = panel.groups.filter(({ runs }) => runs.length > 0);
   return {
     ...look(figure, split, done),
-    title: `${WORDS[figure].title} at the end`,
+    title: `${WORDS[figure].title} at the end, ${split}`,
     logSteps: true,
     lines: panel.lines
       .map((line) => done.filter((group) => group.line === line))

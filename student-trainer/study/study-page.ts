@@ -1,5 +1,6 @@
 import { rename, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
+import type { Chart } from "../report/charts.ts";
 import { document, figure, section, table } from "../report/document.ts";
 import { readCurves } from "../report/metrics.ts";
 import { compact, counted, duration, escaped, percent } from "../report/words.ts";
@@ -80,18 +81,31 @@ function panelSection(study: StudyConfig, panel: Panel, done: Done[]): string {
       stepsChart(panel, "agreement", shown, length),
       lossChart(panel, length),
       stepsChart(panel, "kl", shown, length),
-    ].filter(({ lines }) => lines.some(({ points }) => points.length > 0));
+    ];
     const heading = several ? `<h3>${lengthWords(study, length)}</h3>` : "";
-    return `${heading}<div class="charts">${charts.map(figure).join("")}</div>`;
+    return `${heading}${figures(charts)}`;
   });
   return section(
     escaped(title || "Figures"),
     [
       groupTable(study, panel, splits),
-      several ? `<h3>Against length</h3><div class="charts">${ends.map(figure).join("")}</div>` : "",
+      several ? `<h3>Against length</h3>${figures(ends)}` : "",
       ...byLength,
     ].join(""),
   );
+}
+
+/** Lines without a point are left out, and charts without a line: labels agree with no teacher. */
+function figures(charts: Chart[]): string {
+  const drawn = charts
+    .map((chart) => ({ ...chart, lines: chart.lines.filter(({ points }) => points.length > 0) }))
+    .filter(({ lines }) => lines.length > 0)
+    // A key is drawn of several lines; a single one is named in words.
+    .map((chart) => {
+      const [line, ...others] = chart.lines;
+      return others.length > 0 ? chart : { ...chart, caption: `${line!.name}: ${chart.caption}` };
+    });
+  return `<div class="charts">${drawn.map(figure).join("")}</div>`;
 }
 
 /** Those that the runs were evaluated on, the one furthest from training first. */
