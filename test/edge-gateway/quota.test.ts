@@ -89,6 +89,11 @@ describe("a team's quota", () => {
     expect(detail).toContain("lets 10 through at once (burstImages)");
     const limits = await (await ask("/v1/limits", { headers: bearer(key) })).json();
     expect(limits).toMatchObject({ maxImages: 10 }); // so a trainer cuts its batches smaller
+    const poor = await team("quota-never-month", { imagesPerMinute: 1000, imagesPerMonth: 5 });
+    const tooMany = await problem(await post(poor, await train(6, 4)));
+    expect(tooMany).toMatchObject({ status: 413, code: "too_large" }); // and not 429 until the month's end
+    expect(tooMany.detail).toContain("lets 5 through at once (imagesPerMonth)");
+    expect(await (await ask("/v1/limits", { headers: bearer(poor) })).json()).toMatchObject({ maxImages: 5 });
   });
 
   test("counts by the first bytes of a call, before the others are there", async () => {
@@ -141,7 +146,9 @@ describe("a team's quota", () => {
         "content-length": String(body.length),
       },
     });
-    expect((await createApp().fetch(request, platform)).status).toBe(429);
+    const { status, detail } = await problem(await createApp().fetch(request, platform));
+    expect(status).toBe(413);
+    expect(detail).toContain("imagesPerMonth");
     await ask("/admin/teams/quota-default/quota", {
       method: "PUT",
       headers: ADMIN,
