@@ -8,7 +8,11 @@ import type { Platform } from "./platform.ts";
 /** A gateway that listens. */
 export interface Listening {
   url: string;
-  /** Takes no more calls, lets those that are being answered end for so long, and then ends them. */
+  /**
+   * Takes no more calls, lets those that are being answered end for so long, and then ends them.
+   *
+   * @returns once every call has settled: what it writes is written, and the platform may be closed
+   */
   close(patienceMs?: number): Promise<void>;
 }
 
@@ -22,8 +26,17 @@ export interface Listening {
  */
 export async function listen(platform: Platform, at: { host: string; port: number }): Promise<Listening> {
   const app = createApp();
+  const unsettled = new Set<Response | Promise<Response>>();
+  const settling = async (answer: Response | Promise<Response>) => {
+    unsettled.add(answer);
+    try {
+      return await answer;
+    } finally {
+      unsettled.delete(answer);
+    }
+  };
   // `Request` stays Node's own: what the gateway is handed is then what a Worker is handed.
-  const listener = getRequestListener((request) => app.fetch(request, platform), {
+  const listener = getRequestListener((request) => settling(app.fetch(request, platform)), {
     overrideGlobalObjects: false,
   });
   const server = createServer(
@@ -41,7 +54,14 @@ export async function listen(platform: Platform, at: { host: string; port: numbe
   });
   const { address, family, port } = server.address() as AddressInfo;
   const url = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
-  return { url, close: (patienceMs = 0) => end(server, patienceMs) };
+  return {
+    url,
+    async close(patienceMs = 0) {
+      await end(server, patienceMs);
+      // A call learns only now that its client was cut off, and has yet to give back what it holds.
+      await Promise.allSettled(unsettled);
+    },
+  };
 }
 
 function end(server: Server, patienceMs: number): Promise<void> {

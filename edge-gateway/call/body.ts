@@ -1,4 +1,4 @@
-import { HEAD_BYTES, type RequestHead, WireError } from "@funmatch/wire";
+import { HEAD_BYTES, MSGPACK_TYPE, type RequestHead, WireError } from "@funmatch/wire";
 import type { Deadline } from "../deadline.ts";
 
 /** A request whose first bytes were read; the others wait in the socket until someone asks for them. */
@@ -33,10 +33,10 @@ export async function begin(request: Request, maxBodyBytes: number): Promise<Beg
     );
   }
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/vnd.msgpack") {
+  if (type !== MSGPACK_TYPE) {
     throw new WireError(
       "unsupported_media_type",
-      `content-type is ${type ?? "missing"}, must be application/vnd.msgpack`,
+      `content-type is ${type ?? "missing"}, must be ${MSGPACK_TYPE}`,
     );
   }
   const encoding = request.headers.get("content-encoding");

@@ -46,14 +46,26 @@ export function bucketSize({ imagesPerMinute, burstImages }: Quota): number | nu
   return imagesPerMinute === null ? null : (burstImages ?? imagesPerMinute);
 }
 
+/** The most images that one call can ever have, and the limit that says so. */
+export interface LargestCall {
+  limit: "burstImages" | "imagesInFlight" | "imagesPerMonth";
+  images: number;
+}
+
 /**
- * The most images that one call can ever have under a quota.
+ * The most images that one call can ever have under a quota; Infinity where it may have any number.
  *
  * @example
- * largestCall({ ...unlimited, imagesPerMinute: 600, imagesInFlight: 256 });   // 256
+ * largestCall({ ...unlimited, imagesPerMinute: 600, imagesInFlight: 256 });   // { limit: "imagesInFlight", images: 256 }
  */
-export function largestCall(quota: Quota): number {
-  return Math.min(bucketSize(quota) ?? Infinity, quota.imagesInFlight ?? Infinity);
+export function largestCall(quota: Quota): LargestCall {
+  const { imagesInFlight, imagesPerMonth } = quota;
+  const limits: LargestCall[] = [
+    { limit: "burstImages", images: bucketSize(quota) ?? Infinity },
+    { limit: "imagesInFlight", images: imagesInFlight ?? Infinity },
+    { limit: "imagesPerMonth", images: imagesPerMonth ?? Infinity },
+  ];
+  return limits.reduce((least, one) => (one.images < least.images ? one : least));
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { OwnQuota, Policy, Quota } from "./quota.ts";
+import type { LargestCall, OwnQuota, Policy, Quota } from "./quota.ts";
 import type { UsageRow } from "./usage-table.ts";
 
 /** A call that asks to be let in, as its first bytes tell it. */
@@ -18,7 +18,7 @@ export interface CountedCall {
 export type Admission = { policies: Policy[] } & (
   | { lease: number }
   | { lease: null; violated: Policy["name"][]; retryAfterSeconds: number }
-  | { lease: null; never: { limit: "burstImages" | "imagesInFlight"; images: number } }
+  | { lease: null; never: LargestCall }
 );
 
 /**

@@ -70,12 +70,9 @@ export class TeamTable implements TeamStore {
     const now = this.#now();
     this.#forget(now);
     const { quota } = this.#quota(defaults);
-    if (call.images > largestCall(quota)) {
-      const burst = bucketSize(quota) ?? Infinity;
-      const limit = call.images > burst ? "burstImages" : "imagesInFlight";
-      const never = { limit, images: Math.min(burst, largestCall(quota)) } as const;
-      return { lease: null, never, policies: this.#policies(quota, now) };
-    }
+    const largest = largestCall(quota);
+    if (call.images > largest.images)
+      return { lease: null, never: largest, policies: this.#policies(quota, now) };
     const known = this.#knownCall(call);
     const policies = this.#policies(quota, now);
     // A retry is in flight as often as it is sent, but its images were counted before.

@@ -56,7 +56,7 @@ export async function showLimits(c: Context<GatewayEnv>): Promise<Response> {
   if (told.length === 0) throw wrong[0];
   const { quota } = await c.env.team(c.var.caller.team).standing(c.env.settings.quota);
   const limits: Limits = {
-    maxImages: Math.min(largestCall(quota), ...told.map(({ maxImages }) => maxImages)),
+    maxImages: Math.min(largestCall(quota).images, ...told.map(({ maxImages }) => maxImages)),
     maxBodyBytes: Math.min(c.env.settings.maxBodyBytes, ...told.map(({ maxBodyBytes }) => maxBodyBytes)),
     timeoutMs: Math.min(LONGEST_MS, ...told.map(({ timeoutMs }) => timeoutMs)),
   };

@@ -39,6 +39,24 @@ export async function post(
   });
 }
 
+/** A call to `prof` for an app that is called from inside, which no socket gives a length. */
+export function logitsRequest(
+  key: string,
+  body: BodyInit,
+  { length = (body as Uint8Array).length, ...init }: { length?: number; signal?: AbortSignal } = {},
+): Request {
+  return new Request(`${GATEWAY}/v1/models/prof/logits`, {
+    ...init,
+    ...{ method: "POST", body },
+    duplex: "half", // Node wants to hear it of a stream
+    headers: {
+      ...bearer(key),
+      "content-type": "application/vnd.msgpack",
+      "content-length": String(length),
+    },
+  } as RequestInit);
+}
+
 /** The logits calls that the teacher answered, of one team. */
 export async function seen(team: string): Promise<SeenCall[]> {
   const calls = (await (await fetch(`${TEACHER}/fake/calls`)).json()) as SeenCall[];

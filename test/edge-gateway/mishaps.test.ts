@@ -2,7 +2,7 @@ import { decodeAnswer, HEADERS, type Purpose, sha256 } from "@funmatch/wire";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { host } from "#host";
 import { createApp } from "../../edge-gateway/app.ts";
-import { bearer, encode, GATEWAY, images, makeKey, post, problem } from "./client.ts";
+import { encode, images, logitsRequest, makeKey, post, problem } from "./client.ts";
 
 let key = "";
 afterEach(() => vi.unstubAllGlobals());
@@ -13,23 +13,10 @@ beforeAll(async () => {
 /** The platform without what stands between the tests and the Worker, so that parts of it can be replaced. */
 const platform = () => host.platform();
 
-function logitsRequest(body: BodyInit, length = (body as Uint8Array).length, who = key): Request {
-  return new Request(`${GATEWAY}/v1/models/prof/logits`, {
-    method: "POST",
-    body,
-    duplex: "half", // Node wants to hear it of a stream
-    headers: {
-      ...bearer(who),
-      "content-type": "application/vnd.msgpack",
-      "content-length": String(length),
-    },
-  } as RequestInit);
-}
-
 /** A call whose client sends only the first bytes, and waits. */
 async function stalledCall(body: Uint8Array<ArrayBuffer>, sent: number, timeoutMs: number, who = key) {
   const { readable, writable } = platform().pipe(body.length);
-  const request = logitsRequest(readable, body.length, who);
+  const request = logitsRequest(who, readable, { length: body.length });
   request.headers.set(HEADERS.timeout, String(timeoutMs));
   const answer = createApp().fetch(request, platform());
   await writable.getWriter().write(body.subarray(0, sent));
@@ -71,7 +58,7 @@ test("evaluation calls that would not fit into memory beside others are streamed
   const stalled = await Promise.all(Array.from({ length: 8 }, () => stalledCall(large, 512, 2000)));
   const other = await encode({ purpose: "eval", shape: [1, 900, 900, 3], data: new Uint8Array(2_430_000) });
   const use = async () =>
-    (await createApp().fetch(logitsRequest(other), platform())).headers.get(HEADERS.cache);
+    (await createApp().fetch(logitsRequest(key, other), platform())).headers.get(HEADERS.cache);
   await expect.poll(use).toBe("bypass");
   for (const call of stalled) expect((await call.answer).status).toBe(504);
   expect(await use()).toBe("miss");
@@ -82,7 +69,7 @@ test("a store that fails costs no answer", async () => {
   const broken = () => Promise.reject(new Error("KV is away"));
   const body = await encode({ purpose: "eval", ...images(2, 2) });
   const answers = { get: broken, put: broken };
-  const answer = await createApp().fetch(logitsRequest(body), { ...platform(), answers });
+  const answer = await createApp().fetch(logitsRequest(key, body), { ...platform(), answers });
   expect(answer.headers.get(HEADERS.cache)).toBe("miss");
   expect(decodeAnswer(new Uint8Array(await answer.arrayBuffer())).logits.shape).toEqual([2, 3]);
   expect(logged).toHaveBeenCalledTimes(2);
@@ -92,7 +79,7 @@ test("a store that fails costs no answer", async () => {
 describe("a teacher", () => {
   test("whose answer breaks off is unreachable", async () => {
     const body = await encode({ purpose: "eval", ...images(1, 3) });
-    const request = logitsRequest(body);
+    const request = logitsRequest(key, body);
     const version = `sha256:${"0".repeat(64)}`;
     request.headers.set(HEADERS.version, version);
     const digest = await sha256(images(1, 3).data);

@@ -4,7 +4,7 @@ import { host } from "#host";
 import { createApp } from "../../edge-gateway/app.ts";
 import type { OwnQuota, Policy, Quota } from "../../edge-gateway/quota/quota.ts";
 import type { UsageRow } from "../../edge-gateway/quota/usage-table.ts";
-import { ADMIN, ask, bearer, encode, GATEWAY, images, makeKey, post, problem, seen } from "./client.ts";
+import { ADMIN, ask, bearer, encode, images, logitsRequest, makeKey, post, problem, seen } from "./client.ts";
 
 /** A team with this quota, and a key of it. */
 async function team(name: string, quota: OwnQuota): Promise<string> {
@@ -89,22 +89,18 @@ describe("a team's quota", () => {
     expect(detail).toContain("lets 10 through at once (burstImages)");
     const limits = await (await ask("/v1/limits", { headers: bearer(key) })).json();
     expect(limits).toMatchObject({ maxImages: 10 }); // so a trainer cuts its batches smaller
+    const poor = await team("quota-never-month", { imagesPerMinute: 1000, imagesPerMonth: 5 });
+    const tooMany = await problem(await post(poor, await train(6, 4)));
+    expect(tooMany).toMatchObject({ status: 413, code: "too_large" }); // and not 429 until the month's end
+    expect(tooMany.detail).toContain("lets 5 through at once (imagesPerMonth)");
+    expect(await (await ask("/v1/limits", { headers: bearer(poor) })).json()).toMatchObject({ maxImages: 5 });
   });
 
   test("counts by the first bytes of a call, before the others are there", async () => {
     const key = await team("quota-prefix", { imagesPerMonth: 1000 });
     const body = await train(200, 5);
     const { readable, writable } = host.platform().pipe(body.length);
-    const request = new Request(`${GATEWAY}/v1/models/prof/logits`, {
-      method: "POST",
-      body: readable,
-      duplex: "half",
-      headers: {
-        ...bearer(key),
-        "content-type": "application/vnd.msgpack",
-        "content-length": String(body.length),
-      },
-    } as RequestInit);
+    const request = logitsRequest(key, readable, { length: body.length });
     const answer = createApp().fetch(request, host.platform());
     const writer = writable.getWriter();
     await writer.write(body.subarray(0, 512));
@@ -132,16 +128,10 @@ describe("a team's quota", () => {
     expect(await policies(key)).toEqual({});
     const platform = host.platform({ QUOTA: '{ "imagesPerMonth": 5 }' });
     const body = await train(6, 10);
-    const request = new Request(`${GATEWAY}/v1/models/prof/logits`, {
-      method: "POST",
-      body,
-      headers: {
-        ...bearer(key),
-        "content-type": "application/vnd.msgpack",
-        "content-length": String(body.length),
-      },
-    });
-    expect((await createApp().fetch(request, platform)).status).toBe(429);
+    const request = logitsRequest(key, body);
+    const { status, detail } = await problem(await createApp().fetch(request, platform));
+    expect(status).toBe(413);
+    expect(detail).toContain("imagesPerMonth");
     await ask("/admin/teams/quota-default/quota", {
       method: "PUT",
       headers: ADMIN,

@@ -1,3 +1,4 @@
+import { sha256 } from "@funmatch/wire";
 import { vi } from "vitest";
 import { host } from "#host";
 import { createApp } from "../../edge-gateway/app.ts";
@@ -35,6 +36,19 @@ let tests = 0;
 
 /** What takes the connection away. */
 export const refused: Meddle = () => Promise.reject(new TypeError("connection refused"));
+
+/** Answers no logits before it is let. */
+export function held(): { meddle: Meddle; release(): void } {
+  const gate = Promise.withResolvers<void>();
+  const meddle: Meddle = async ({ path }, pass) => {
+    if (path.endsWith("/logits")) await gate.promise;
+    return pass();
+  };
+  return { meddle, release: gate.resolve };
+}
+
+/** The version of the model `prof` of a teacher of this generation. */
+export const versionOf = (generation: string) => sha256(new TextEncoder().encode(`prof ${generation}`));
 
 /** Starts the teachers called so; call it in each test, since what a gateway learns of a teacher outlives the call. */
 export function several(...names: string[]): Several {

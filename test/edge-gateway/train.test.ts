@@ -2,7 +2,7 @@ import { decodeAnswer, HEADERS, sha256 } from "@funmatch/wire";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { host } from "#host";
 import { createApp } from "../../edge-gateway/app.ts";
-import { bearer, encode, GATEWAY, images, makeKey, post, problem, seen } from "./client.ts";
+import { encode, images, logitsRequest, makeKey, post, problem, seen } from "./client.ts";
 
 let key = "";
 afterEach(() => vi.unstubAllGlobals());
@@ -108,16 +108,7 @@ test("a client that goes away takes its call to the teacher with it", async () =
   });
   const client = new AbortController();
   const body = await encode({ purpose: "train", ...images(1, 12) });
-  const request = new Request(`${GATEWAY}/v1/models/prof/logits`, {
-    method: "POST",
-    body,
-    headers: {
-      ...bearer(key),
-      "content-type": "application/vnd.msgpack",
-      "content-length": String(body.length),
-    },
-    signal: client.signal,
-  });
+  const request = logitsRequest(key, body, { signal: client.signal });
   const answer = createApp().fetch(request, host.platform());
   const toTeacher = await asked.promise;
   expect(toTeacher.aborted).toBe(false);

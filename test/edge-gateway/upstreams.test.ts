@@ -1,9 +1,7 @@
-import { decodeAnswer, HEADERS, sha256 } from "@funmatch/wire";
+import { HEADERS, sha256 } from "@funmatch/wire";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { host } from "#host";
-import { createApp } from "../../edge-gateway/app.ts";
-import { bearer, encode, GATEWAY, images, makeKey, problem } from "./client.ts";
-import { type Meddle, refused, several } from "./several-teachers.ts";
+import { encode, images, makeKey, problem } from "./client.ts";
+import { held, type Meddle, refused, several, versionOf } from "./several-teachers.ts";
 
 const TEAM = "upstreams";
 let key = "";
@@ -15,23 +13,12 @@ beforeAll(async () => {
 
 const train = (n = 2) => encode({ purpose: "train", ...images(n, seed++) });
 const evaluation = (n = 2) => encode({ purpose: "eval", ...images(n, seed++) });
-const versionOf = (generation: string) => sha256(new TextEncoder().encode(`prof ${generation}`));
 
 /** Takes all of a body and then breaks: a teacher that dies while it reads. */
 const dies: Meddle = async ({ path, init }) => {
   if (path.endsWith("/logits")) await new Response(init.body as BodyInit).arrayBuffer();
   throw new TypeError("connection reset");
 };
-
-/** Answers no logits before it is let. */
-function held(): { meddle: Meddle; release(): void } {
-  const gate = Promise.withResolvers<void>();
-  const meddle: Meddle = async ({ path }, pass) => {
-    if (path.endsWith("/logits")) await gate.promise;
-    return pass();
-  };
-  return { meddle, release: gate.resolve };
-}
 
 describe("of several teachers", () => {
   test("the one with the fewest calls in flight is asked", async () => {
@@ -224,153 +211,6 @@ describe("of several teachers", () => {
     expect(call?.origin).toBe("b");
     expect(Number(call?.headers[HEADERS.timeout])).toBeLessThanOrEqual(8600);
     expect(Number(call?.headers[HEADERS.timeout])).toBeGreaterThan(1000);
-  });
-});
-
-describe("a teacher that fails again and again", () => {
-  test("is left alone, looked at, and used again when it is back", async () => {
-    const fleet = several("a");
-    fleet.meddle("a", refused);
-    for (let i = 0; i < 3; i++) expect((await fleet.post(key, await train())).status).toBe(502);
-    await expect
-      .poll(async () => {
-        const before = fleet.sent("a");
-        await fleet.post(key, await train());
-        return fleet.sent("a") - before;
-      })
-      .toBe(0);
-    const whole = fleet.sent("a", /./);
-    const spared = await fleet.post(key, await train());
-    expect(Number(spared.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
-    expect(await problem(spared)).toMatchObject({ status: 502, code: "upstream_unreachable" });
-    expect(fleet.sent("a", /./)).toBe(whole);
-
-    fleet.meddle("a", undefined);
-    const body = await train();
-    await expect
-      .poll(async () => (await fleet.post(key, body)).status, { timeout: 10_000, interval: 200 })
-      .toBe(200);
-    // The probe was a look at its cards, not the call of a client.
-    expect(fleet.sent("a", /models$/)).toBeGreaterThan(0);
-  });
-
-  test("is not made out by clients: their haste, and bodies that they break off, count for nothing", async () => {
-    const fleet = several("a");
-    const slow = held();
-    fleet.meddle("a", slow.meddle);
-    const body = await train(4000);
-    for (let i = 0; i < 4; i++) {
-      const hasty = await fleet.post(key, body, { headers: { [HEADERS.timeout]: "50" } });
-      expect(hasty.status).toBe(504);
-    }
-    slow.release();
-    fleet.meddle("a", undefined);
-    for (let i = 0; i < 4; i++) {
-      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-      const request = new Request(`${GATEWAY}/v1/models/prof/logits`, {
-        ...{ method: "POST", body: readable, duplex: "half" },
-        headers: {
-          ...bearer(key),
-          "content-type": "application/vnd.msgpack",
-          "content-length": String(body.length),
-        },
-      } as RequestInit);
-      const answer = createApp().fetch(
-        request,
-        host.platform({ TEACHERS: JSON.stringify([{ url: fleet.url("a") }]) }),
-      );
-      const writer = writable.getWriter();
-      await writer.write(body.slice(0, 100_000));
-      writer.abort(new Error("gone")).catch(() => {});
-      expect((await answer).status).toBe(400);
-    }
-    expect((await fleet.post(key, body)).status).toBe(200);
-  });
-
-  test("with one model is still asked for the others: what is answered closes nobody off who has no substitute", async () => {
-    const fleet = several("a");
-    for (let i = 0; i < 5; i++) {
-      const failed = await fleet.post(key, await train(), { model: "failed" });
-      expect(await problem(failed)).toMatchObject({ status: 500, code: "internal" });
-    }
-    expect((await fleet.post(key, await train())).status).toBe(200);
-  });
-
-  test("that fails inside is passed over while another one does not", async () => {
-    const fleet = several("a", "b");
-    await fleet.state("a", { refuse: "internal" });
-    let failed = 0;
-    const began = Date.now();
-    for (let i = 0; i < 12; i++) {
-      const answer = await fleet.post(key, await train(4000));
-      if (answer.status !== 200) failed++;
-    }
-    // A fast failure has few calls in flight and would draw every call. Once it is known it is tried again after 1, 2, 4 s.
-    const tries = Math.floor((Date.now() - began) / 1000);
-    expect(failed).toBeLessThanOrEqual(3 + tries);
-    expect(fleet.sent("a")).toBeLessThanOrEqual(5 + tries);
-  });
-});
-
-describe("the catalogue", () => {
-  const cards = async (fleet: ReturnType<typeof several>, path = "/v1/models/prof") =>
-    (await fleet.fetch(path, { key })).json() as Promise<Record<string, unknown>>;
-
-  test("merges the cards of a model: what all keep, and the state of each", async () => {
-    const fleet = several("a", "b", "c");
-    await fleet.state("a", { card: { state: "loading", version: "", progress: 0.5 } });
-    await fleet.state("b", { card: { maxBatch: 32, runtime: { engine: "none", device: "cpu" } } });
-    const input = { resolution: 32, valueRange: [-1, 1] as [number, number], channels: 3 };
-    await fleet.state("c", { card: { input: { ...input, dtypes: ["uint8"], resizes: false } } });
-    expect(await cards(fleet)).toMatchObject({
-      ...{ id: "prof", state: "ready", version: await versionOf("1"), maxBatch: 32 },
-      input: { resolution: 32, dtypes: ["uint8"], resizes: false },
-      bitStable: false, // other runtimes may have other last bits
-      origins: [
-        { state: "loading", version: "" },
-        { state: "ready", version: await versionOf("1") },
-        { state: "ready", version: await versionOf("1") },
-      ],
-    });
-    fleet.meddle("b", refused);
-    expect(await cards(fleet)).toMatchObject({
-      ...{ maxBatch: 64, bitStable: true },
-      origins: [{ state: "loading" }, { state: "unreachable" }, { state: "ready" }],
-    });
-    expect(await cards(fleet, "/v1/limits")).toMatchObject({ maxImages: 512 });
-  });
-
-  test("lists what all have together; a model is asked where the settings say", async () => {
-    const fleet = several("a", "b");
-    const teachers = [
-      { url: fleet.url("a"), models: ["prof"] },
-      { url: fleet.url("b"), models: ["other"] },
-    ];
-    const set = { TEACHERS: JSON.stringify(teachers) };
-    const list = await (await fleet.fetch("/v1/models", { key }, set)).json();
-    const { models } = list as { models: { id: string; origins?: unknown }[] };
-    expect(models.map(({ id }) => id)).toEqual(["prof", "other"]);
-    expect(models.every(({ origins }) => origins === undefined)).toBe(true);
-    const body = await train();
-    const request = {
-      ...{ key, method: "POST", body },
-      headers: { "content-type": "application/vnd.msgpack", "content-length": String(body.length) },
-    };
-    const asked = async (model: string) => fleet.fetch(`/v1/models/${model}/logits`, request, set);
-    const { model } = decodeAnswer(new Uint8Array(await (await asked("other")).arrayBuffer()));
-    expect(model).toBe("other");
-    expect([fleet.sent("a"), fleet.sent("b")]).toEqual([0, 1]);
-    expect(await problem(await asked("slow"))).toMatchObject({ status: 404, code: "unknown_model" });
-  });
-
-  test("is unreachable when every teacher is, and ready when one is", async () => {
-    const fleet = several("a", "b");
-    fleet.meddle("a", refused);
-    expect((await fleet.fetch("/readyz", { key })).status).toBe(200);
-    fleet.meddle("b", refused);
-    expect((await fleet.fetch("/readyz", { key })).status).toBe(502);
-    expect(await problem(await fleet.fetch("/v1/models", { key }))).toMatchObject({ status: 502 });
-    expect(await problem(await fleet.fetch("/v1/limits", { key }))).toMatchObject({ status: 502 });
   });
 });
 

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { getRequestListener } from "@hono/node-server";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { encode, images } from "../client.ts";
+import type { OwnQuota, Policy } from "../../../edge-gateway/quota/quota.ts";
+import { bearer, encode, images } from "../client.ts";
 import { fakeTeacher } from "../fake-teacher.ts";
 import { VARIABLES } from "../hosts/settings.ts";
 
@@ -45,6 +46,24 @@ function write(changed: Record<string, unknown>): void {
   writeFileSync(config, JSON.stringify(written)); // which is YAML
 }
 
+/** Makes a team with this quota, and a key of it. */
+async function team(url: string, name: string, quota: OwnQuota): Promise<string> {
+  const admin = (path: string, body: unknown) =>
+    fetch(url + path, {
+      method: "POST",
+      headers: { authorization: `Bearer ${VARIABLES.ADMIN_TOKEN}` },
+      body: JSON.stringify(body),
+    });
+  await admin("/admin/teams", { team: name, quota });
+  const made = await admin("/admin/keys", { team: name, scopes: ["train"] });
+  return ((await made.json()) as { key: string }).key;
+}
+
+function post(url: string, key: string, body: Uint8Array<ArrayBuffer>): Promise<Response> {
+  const headers = { ...bearer(key), "content-type": "application/vnd.msgpack" };
+  return fetch(`${url}/v1/models/prof/logits`, { method: "POST", body, headers });
+}
+
 function serve(): ChildProcess {
   const cli = join(import.meta.dirname, "../../../edge-gateway/cli.ts");
   const child = spawn(process.execPath, [cli, "serve", config], { env: { ...process.env, ...VARIABLES } });
@@ -63,20 +82,10 @@ async function urlOf(child: ChildProcess): Promise<string> {
 test("two processes share a folder: keys, and a quota that lets exactly so many through", async () => {
   const children = [serve(), serve()];
   const urls = await Promise.all(children.map(urlOf));
-  const admin = (path: string, body: unknown) =>
-    fetch(urls[0] + path, {
-      method: "POST",
-      headers: { authorization: `Bearer ${VARIABLES.ADMIN_TOKEN}` },
-      body: JSON.stringify(body),
-    });
-  await admin("/admin/teams", { team: "shared", quota: { imagesPerMonth: 20 } });
-  const { key } = (await (await admin("/admin/keys", { team: "shared", scopes: ["train"] })).json()) as {
-    key: string;
-  };
+  const key = await team(urls[0] as string, "shared", { imagesPerMonth: 20 });
   const body = await encode({ purpose: "train", ...images(1, 1) });
   const ask = async (url: string) => {
-    const headers = { authorization: `Bearer ${key}`, "content-type": "application/vnd.msgpack" };
-    const answer = await fetch(`${url}/v1/models/prof/logits`, { method: "POST", body, headers });
+    const answer = await post(url, key, body);
     await answer.arrayBuffer();
     return answer.status;
   };
@@ -89,6 +98,35 @@ test("two processes share a folder: keys, and a quota that lets exactly so many 
   expect((await Promise.all(ends)).map(([status]) => status)).toEqual([0, 0]);
   const again = serve();
   expect(await ask(await urlOf(again))).toBe(429);
+});
+
+test("calls that outlast the patience of its end are cut off, and settled before it ends", async () => {
+  const stalled = createServer(() => {}); // never answers
+  await once(stalled.listen(0, "127.0.0.1"), "listening");
+  const { port } = stalled.address() as AddressInfo;
+  write({ teacherUrl: `http://127.0.0.1:${port}`, drainSeconds: 1 });
+  const child = serve();
+  let complaints = "";
+  child.stderr!.on("data", (chunk) => (complaints += chunk));
+  const url = await urlOf(child);
+  const key = await team(url, "cut-off", { imagesInFlight: 10 });
+  const inFlight = async (at: string) => {
+    const answer = await fetch(`${at}/v1/quota`, { headers: bearer(key) });
+    const { policies } = (await answer.json()) as { policies: Policy[] };
+    return 10 - policies[0]!.remaining;
+  };
+  const bodies = [1, 2, 3].map((seed) => encode({ purpose: "train", ...images(1, seed) }));
+  const calls = bodies.map(async (body) => post(url, key, await body));
+  const ends = Promise.allSettled(calls);
+  await expect.poll(() => inFlight(url)).toBe(3);
+  child.kill("SIGTERM");
+  expect((await once(child, "close"))[0]).toBe(0);
+  expect((await ends).map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  expect(complaints).toBe("");
+  expect(await inFlight(await urlOf(serve()))).toBe(0); // else until their deadlines
+  stalled.closeAllConnections();
+  stalled.close();
+  write({});
 });
 
 test.each<[Record<string, unknown>, string]>([
