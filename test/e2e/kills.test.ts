@@ -5,7 +5,7 @@ import { type GatewayOptions, type LocalGateway, startGateway } from "funmatch-g
 import type { TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { outcome } from "./outcome.ts";
-import { startFunmatch, startSmallTeacher, temporaryFolder, writeRunConfig } from "./services.ts";
+import { SMALL_RUN, startFunmatch, startSmallTeacher, temporaryFolder, writeRunConfig } from "./services.ts";
 
 /** Trainer, gateway and teacher, each of them a process of its own, killed again and again within one run. */
 
@@ -39,19 +39,12 @@ afterAll(async () => {
 
 function runConfig(folder: string): string {
   return writeRunConfig(folder, {
-    run: "run",
+    ...SMALL_RUN,
     seed: 11,
-    data: { train: { fashion: "train" }, validation: { fashion: "validation" } },
     teachers: [{ url: `${gateway.url}/v1/models/prof`, key: "env:KILLS_KEY" }],
-    design: "funmatch",
-    student: { model: "bit", blocks: [1], width: 0.5, resolution: 32 },
-    batch: 16,
-    chunk: 8,
     length: { steps: STEPS },
-    optimizer: { learningRate: 1e-3, weightDecay: 1e-4 },
     evaluate: { everySteps: 200, splits: ["validation"], batch: 100 },
     checkpoint: { everySteps: CHECKPOINT },
-    log: { everySteps: 1 },
   });
 }
 

@@ -5,7 +5,14 @@ import type { TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { lines, outcome } from "./outcome.ts";
 import { type MeddlingProxy, startProxy } from "./proxy.ts";
-import { startFunmatch, startSmallTeacher, TOKEN, temporaryFolder, writeRunConfig } from "./services.ts";
+import {
+  SMALL_RUN,
+  startFunmatch,
+  startSmallTeacher,
+  TOKEN,
+  temporaryFolder,
+  writeRunConfig,
+} from "./services.ts";
 
 const STEPS = 40;
 const killBeforeRename = fileURLToPath(new URL("./kill-before-rename.ts", import.meta.url));
@@ -27,20 +34,13 @@ function slowProxy(onCall: (call: number) => void = () => {}): Promise<MeddlingP
 
 function runConfig(folder: string, url: string): string {
   return writeRunConfig(folder, {
-    run: "run",
+    ...SMALL_RUN,
     seed: 7,
-    data: { train: { fashion: "train" }, validation: { fashion: "validation" } },
     teachers: [{ url: `${url}/v1/models/prof`, key: TOKEN }],
-    design: "funmatch",
-    student: { model: "bit", blocks: [1], width: 0.5, resolution: 32 },
-    batch: 16,
-    chunk: 8,
     length: { steps: STEPS },
-    optimizer: { learningRate: 1e-3, weightDecay: 1e-4 },
     schedule: { warmupSteps: 5 },
     evaluate: { everySteps: 20, splits: ["validation"], batch: 100 },
     checkpoint: { everySteps: 7 },
-    log: { everySteps: 1 },
     inFlight: 6,
   });
 }

@@ -90,6 +90,18 @@ export function startFunmatch(
   return { child, finished };
 }
 
+/** What small runs of the bundled pictures with the small teacher have in common. */
+export const SMALL_RUN = {
+  run: "run",
+  data: { train: { fashion: "train" }, validation: { fashion: "validation" } },
+  design: "funmatch",
+  student: { model: "bit", blocks: [1], width: 0.5, resolution: 32 },
+  batch: 16,
+  chunk: 8,
+  optimizer: { learningRate: 1e-3, weightDecay: 1e-4 },
+  log: { everySteps: 1 },
+};
+
 /** A config file of a run, written into its own folder; answers its path. */
 export function writeRunConfig(folder: string, config: object): string {
   const path = join(folder, "run.yaml");

@@ -7,7 +7,7 @@ import { type LocalGateway, startGateway } from "funmatch-gateway/dev";
 import type { TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { lines, outcome } from "./outcome.ts";
-import { startFunmatch, startSmallTeacher, temporaryFolder, writeRunConfig } from "./services.ts";
+import { SMALL_RUN, startFunmatch, startSmallTeacher, temporaryFolder, writeRunConfig } from "./services.ts";
 
 /** One gateway, two teacher processes with the same weights, one of them killed while a run goes on, and back afterwards. */
 
@@ -34,19 +34,12 @@ afterAll(async () => {
 function startRun(name: string) {
   const folder = temporaryFolder(name);
   const config = writeRunConfig(folder, {
-    run: "run",
+    ...SMALL_RUN,
     seed: 12,
-    data: { train: { fashion: "train" }, validation: { fashion: "validation" } },
     teachers: [{ url: `${gateway.url}/v1/models/prof`, key: "env:TWO_KEY" }],
-    design: "funmatch",
-    student: { model: "bit", blocks: [1], width: 0.5, resolution: 32 },
-    batch: 16,
-    chunk: 8,
     length: { steps: STEPS },
-    optimizer: { learningRate: 1e-3, weightDecay: 1e-4 },
     evaluate: { everySteps: 100, splits: ["validation"], batch: 100 },
     checkpoint: { everySteps: 50 },
-    log: { everySteps: 1 },
   });
   return { run: join(folder, "run"), ...startFunmatch(["train", config], { env: { TWO_KEY: key } }) };
 }

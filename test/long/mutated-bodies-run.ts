@@ -2,10 +2,12 @@
  * Mutated requests in both protocols against one teacher service, and its memory before and after:
  * `node test/long/mutated-bodies-run.ts 100000 [SEED]` prints what was answered; exit code 1 if anything was wrong.
  */
+
 import { startTeacherService } from "funmatch-teacher/dev";
+import { metric } from "../teacher-service/ask.ts";
 import { MAX_BODY, TOKEN } from "../teacher-service/hostile/mutants.ts";
 import { overload } from "../teacher-service/hostile/overload.ts";
-import { metric, STORMED, storm } from "../teacher-service/hostile/storm.ts";
+import { STORMED, storm } from "../teacher-service/hostile/storm.ts";
 import { writeTeacher } from "../teacher-service/tiny-teacher.ts";
 
 const [count = 100_000, seed = 1] = process.argv.slice(2).map(Number);

@@ -54,3 +54,12 @@ export async function refusal(response: Response): Promise<[status: number, code
   const { code } = (await response.json()) as { code: string };
   return [response.status, code];
 }
+
+/** A figure of the service's own, summed over its labels; `name` may have the first of them: `images{model="tiny"`. */
+export async function metric(url: string, name: string): Promise<number> {
+  const lines = (await (await fetch(`${url}/metrics`)).text()).split("\n");
+  const named = lines.filter(
+    (line) => line.startsWith(name) && (name.includes("{") || /^[ {]/.test(line.slice(name.length))),
+  );
+  return named.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}

@@ -6,7 +6,7 @@ import { modelListSchema } from "@funmatch/wire";
 import { startTeacherService, type TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, describe, expect, test } from "vitest";
 import { openTeacher } from "../../student-trainer/teach/client.ts";
-import { bodyOf, digestOf, post } from "./ask.ts";
+import { bodyOf, digestOf, metric, post } from "./ask.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 /** Real processes: what they say when they begin, and how they end. */
@@ -33,10 +33,6 @@ async function start(
   return { ...service, log, says };
 }
 
-const metric = async (url: string, name: string): Promise<number> => {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(new RegExp(`^${name}(?:{[^}]*})? (.*)$`, "m").exec(text)?.[1]);
-};
 /** A small teacher of large pictures takes its time. */
 const SLOW = { resolution: 128, batchSizes: [8] };
 /** Asks for so many images, and waits until they are being computed. */

@@ -4,7 +4,7 @@ import { cardSchema, HEADERS, limitsSchema, modelListSchema, signIdentity } from
 import type * as tf from "@tensorflow/tfjs-core";
 import { startTeacherService, type TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bodyOf, digestOf, logitsOf, post, refusal } from "./ask.ts";
+import { bodyOf, digestOf, logitsOf, metric as metricOf, post, refusal } from "./ask.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 const SIDE = 32;
@@ -43,10 +43,7 @@ const images = (count: number, seed = 7) => ({
 /** A request that keeps the model busy for a while. */
 const occupy = () => ask(bodyOf(images(2000)));
 /** The sum over all labels that are not named. */
-const metric = async (name: string) => {
-  const lines = (await (await get("/metrics")).text()).split("\n").filter((each) => each.startsWith(name));
-  return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
-};
+const metric = (name: string) => metricOf(service.url, name);
 
 describe("logits", () => {
   test("are those of a captured forward pass, and say of which bytes and version", async () => {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { startTeacherService, type TeacherProcess } from "funmatch-teacher/dev";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bodyOf, logitsOf, post } from "./ask.ts";
+import { bodyOf, logitsOf, metric, post } from "./ask.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 /** Clients that speak HTTP badly, slowly or not at all, written byte by byte. */
@@ -179,9 +179,8 @@ describe("bodies that are not as announced", () => {
     socket.write(BODY.subarray(0, 700));
     await new Promise((resolve) => setTimeout(resolve, 50));
     socket.destroy();
-    const held = async () =>
-      /funmatch_held_bytes (\d+)/.exec(await (await fetch(`${service.url}/metrics`)).text())?.[1];
-    await expect.poll(held).toBe("0");
+    const held = () => metric(service.url, "funmatch_held_bytes");
+    await expect.poll(held).toBe(0);
     await works();
   });
 });

@@ -1,10 +1,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { MSGPACK_TYPE } from "@funmatch/wire";
-import { bodyOf, post } from "../ask.ts";
+import { bodyOf, metric, post } from "../ask.ts";
 import { noise } from "../tiny-teacher.ts";
 import { SIDE } from "./mutants.ts";
-import { metric } from "./storm.ts";
 
 /** Of twenty bodies that the service may hold one team has fifteen at most: three times what is then free. */
 const HOLDERS = 15;

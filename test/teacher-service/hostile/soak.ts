@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { draws } from "@funmatch/views";
-import { bodyOf, logitsOf, post } from "../ask.ts";
+import { bodyOf, logitsOf, metric, post } from "../ask.ts";
 import { noise } from "../tiny-teacher.ts";
 import { SIDE, TOKEN } from "./mutants.ts";
-import { metric, storm } from "./storm.ts";
+import { storm } from "./storm.ts";
 
 const MiB = 2 ** 20;
 const AUTHORIZED = { authorization: `Bearer ${TOKEN}` };

@@ -119,10 +119,3 @@ export async function liar(
   await once(socket, "close");
   return heard;
 }
-
-/** A figure of the service's own, summed over its labels. */
-export async function metric(url: string, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  const lines = text.split("\n").filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-  return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
-}
