@@ -55,6 +55,11 @@ export function median(values: number[]): number {
     : (sorted[Math.floor(middle)] as number);
 }
 
+/** The value that a share of all do not exceed, 0..1; 0 of none. */
+export function quantile(values: number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(share * (values.length - 1))] ?? 0;
+}
+
 function machine(): Record<string, string | number> {
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",

@@ -1,14 +1,14 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BitConfig, bitBlocks, writeNpz } from "@funmatch/models";
+import { type BitConfig, bitBlocks, writeWeights } from "@funmatch/models";
 import { startTeacherService, type TeacherProcess } from "funmatch-teacher/dev";
 import { SHARED_MS } from "../teacher-service/batch.ts";
 import { randomBit } from "../test/teacher-service/tiny-teacher.ts";
-import { type Benchmark, median, type Row, ratioOfTimes, writeResults } from "./benchmark.ts";
+import { askChild } from "./ask-child.ts";
+import { type Benchmark, median, quantile, type Row, ratioOfTimes, writeResults } from "./benchmark.ts";
 import type { ClientAnswer, ClientOrder, Target } from "./fairness-client.ts";
 
 interface Scale {
@@ -44,7 +44,7 @@ export const fairness: Benchmark = {
   async run({ tiny }) {
     const scale = tiny ? TINY : FULL;
     const folder = mkdtempSync(join(tmpdir(), "funmatch-fairness-"));
-    await writeWeights(join(folder, "teacher.npz"), scale);
+    await writeWeights(join(folder, "teacher.npz"), randomBit(scale.network));
     const clients = [client(), client()] as const;
     const services: TeacherProcess[] = [];
     try {
@@ -71,6 +71,7 @@ export const fairness: Benchmark = {
     } finally {
       for (const each of clients) each.kill();
       for (const service of services) await service.close();
+      rmSync(folder, { recursive: true, force: true });
     }
   },
 };
@@ -163,7 +164,7 @@ function rowOf({ images, sharedThroughput, phases }: Side, tiny: boolean): Row {
       "of single rounds, times": phases
         .map((each) => (median(each.flooded.milliseconds) / median(each.quiet.milliseconds)).toFixed(2))
         .join(" "),
-      "p95 without and with the flood, ms": `${at(quiet, 0.95)} ${at(flooded, 0.95)}`,
+      "p95 without and with the flood, ms": `${quantile(quiet, 0.95).toFixed(0)} ${quantile(flooded, 0.95).toFixed(0)}`,
       "victim's requests without and with the flood": `${quiet.length} ${flooded.length}`,
       "requests of the flood": phases.reduce((total, each) => total + each.flood.sent, 0),
       refused: sum((each) => each.refused),
@@ -172,18 +173,6 @@ function rowOf({ images, sharedThroughput, phases }: Side, tiny: boolean): Row {
       "share of it while both ask": median(phases.map((each) => each.together / each.capacity)),
     },
   };
-}
-
-function at(values: number[], part: number): string {
-  return (values.toSorted((a, b) => a - b)[Math.floor(part * (values.length - 1))] ?? 0).toFixed(0);
-}
-
-async function writeWeights(path: string, { network }: Scale): Promise<void> {
-  const arrays = Object.entries(randomBit(network)).map(([name, { shape, values }]) => [
-    name,
-    { dtype: "float32" as const, shape, data: values },
-  ]);
-  await writeNpz(path, Object.fromEntries(arrays));
 }
 
 function writeConfig(folder: string, scale: Scale, sharedThroughput: number): string {
@@ -219,10 +208,8 @@ function client(): ChildProcess {
   return fork(new URL("./fairness-client.ts", import.meta.url));
 }
 
-async function ask(child: ChildProcess, order: ClientOrder): Promise<ClientAnswer> {
-  child.send(order);
-  const [answer] = (await once(child, "message")) as [ClientAnswer];
-  return answer;
+function ask(child: ChildProcess, order: ClientOrder): Promise<ClientAnswer> {
+  return askChild<ClientAnswer>(child, order);
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSmallTeacher, TOKEN } from "../test/e2e/services.ts";
 import { VARIABLES } from "../test/edge-gateway/hosts/settings.ts";
-import { type Benchmark, median, type Row, ratioOfTimes, writeResults } from "./benchmark.ts";
-import { at, interleaved, makeCall, type Side, timed } from "./gateway/calls.ts";
+import { type Benchmark, median, quantile, type Row, ratioOfTimes, writeResults } from "./benchmark.ts";
+import { interleaved, makeCall, type Side, timed } from "./gateway/calls.ts";
 import { type Host, startFastTeacher, startNode, startWorkerd } from "./gateway/hosts.ts";
 import { uploadsIntoStalled } from "./gateway/stalled.ts";
 
@@ -75,8 +75,8 @@ async function trainingCalls({ sizes, streams: counts }: Scale): Promise<Row[]> 
             ratio: ratioOfTimes(median(ms), peers),
             details: {
               "added, p50, ms": median(ms) - median(straight.ms),
-              "added, p99, ms": at(ms, 0.99) - at(straight.ms, 0.99),
-              "p99, through and direct, ms": `${at(ms, 0.99).toFixed(1)} ${at(straight.ms, 0.99).toFixed(1)}`,
+              "added, p99, ms": quantile(ms, 0.99) - quantile(straight.ms, 0.99),
+              "p99, through and direct, ms": `${quantile(ms, 0.99).toFixed(1)} ${quantile(straight.ms, 0.99).toFixed(1)}`,
               "MB a second, through and direct": `${(perSecond * megabytes).toFixed(0)} ${(straight.perSecond * megabytes).toFixed(0)}`,
               calls: ms.length,
             },
@@ -111,7 +111,7 @@ async function cacheHits({ hits }: Scale): Promise<Row[]> {
         name: `stored answer for 32 images of 64 px, ${host.name}`,
         ...{ dtype: "float32", unit: "ms", ours: median(ms), peers, ratio: ratioOfTimes(median(ms), peers) },
         details: {
-          "p99, stored and computed, ms": `${at(ms, 0.99).toFixed(1)} ${at(found.get(direct)!.ms, 0.99).toFixed(1)}`,
+          "p99, stored and computed, ms": `${quantile(ms, 0.99).toFixed(1)} ${quantile(found.get(direct)!.ms, 0.99).toFixed(1)}`,
           calls: ms.length,
         },
       };

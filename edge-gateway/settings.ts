@@ -81,7 +81,7 @@ export function readSettings(environment: Readonly<Record<string, unknown>>): Se
  * @returns the settings
  * @throws SettingsError if they name no teacher
  */
-export function requireTeacher<T extends Pick<Settings, "teacherUrl" | "teachers">>(settings: T): T {
+function requireTeacher<T extends Pick<Settings, "teacherUrl" | "teachers">>(settings: T): T {
   if (settings.teacherUrl !== undefined || settings.teachers !== undefined) return settings;
   throw new SettingsError("the gateway is not set up: TEACHER_URL is missing (see docs/gateway.md)");
 }

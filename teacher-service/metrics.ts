@@ -167,7 +167,7 @@ export function openMetrics(held: { bytes: () => number; waiting: () => Record<s
  *
  * @example const label = fewLabels(1); [label("a"), label("b"), label("a")] // ["a", "other", "a"]
  */
-export function fewLabels(most: number): (name: string) => string {
+function fewLabels(most: number): (name: string) => string {
   const known = new Set<string>();
   return (name) => {
     if (known.size < most) known.add(name);

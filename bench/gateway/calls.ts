@@ -74,7 +74,3 @@ export async function interleaved(
   }
   return new Map([...found].map(([side, { ms, seconds }]) => [side, { ms, perSecond: ms.length / seconds }]));
 }
-
-export function at(values: number[], part: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(part * (values.length - 1))] ?? 0;
-}

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { cacheDirectory } from "@funmatch/engine";
 
 /** The peers, and what they compute with. */
 const LIGHT = ["litserve==0.2.19", "onnxruntime==1.32.0", "onnx==1.23.2"];
@@ -26,8 +26,7 @@ export interface Environment {
  */
 export async function openEnvironment(o: { light: boolean }): Promise<Environment> {
   const packages = o.light ? LIGHT : [LIGHT[0]!, KSERVE, ...LIGHT.slice(1), ...TORCH];
-  const cache =
-    process.env.FUNMATCH_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "funmatch");
+  const cache = cacheDirectory();
   const key = createHash("sha256").update(packages.join(" ")).digest("hex").slice(0, 12);
   const place = join(cache, `bench-serve-${key}`);
   const done = join(place, "done");

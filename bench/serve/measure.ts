@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { askChild } from "./ask-child.ts";
+import { askChild } from "../ask-child.ts";
 import type { LoadAnswer, LoadOrder } from "./client.ts";
 import { IMAGES, type ServedNetwork } from "./networks.ts";
 import { cpuSecondsOf, signalTree } from "./process-tree.ts";
@@ -82,7 +82,7 @@ export async function measureBare(bare: Bare, { seconds }: Duration): Promise<Me
 }
 
 /** How far an answer is from the reference, as a share of the reference's largest logit. */
-export function differenceOf({ logits: expected }: ServedNetwork, found: readonly number[]): number {
+function differenceOf({ logits: expected }: ServedNetwork, found: readonly number[]): number {
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   return expected.reduce((most, value, i) => Math.max(most, Math.abs(value - found[i]!)), 0) / largest;
 }

@@ -1,4 +1,4 @@
-import { median, type Row, ratioOfRates } from "../benchmark.ts";
+import { median, quantile, type Row, ratioOfRates } from "../benchmark.ts";
 import type { Measured } from "./measure.ts";
 import type { ServedNetwork } from "./networks.ts";
 import type { Setup } from "./sides.ts";
@@ -43,8 +43,8 @@ export function rowOf(
       .map(({ imagesPerSecond }) => imagesPerSecond.toFixed(1))
       .join(", ");
     details[`${side}: requests timed`] = latencies.length;
-    details[`${side}: p50, ms`] = percentile(latencies, 0.5);
-    details[`${side}: p99, ms`] = percentile(latencies, 0.99);
+    details[`${side}: p50, ms`] = quantile(latencies, 0.5);
+    details[`${side}: p99, ms`] = quantile(latencies, 0.99);
     details[`${side}: CPU seconds for 1,000 images`] = median(rounds.map(({ cpuSeconds }) => cpuSeconds));
     details[`${side}: the clients' CPU seconds for 1,000 images`] = median(
       rounds.map(({ clientCpuSeconds }) => clientCpuSeconds),
@@ -66,9 +66,4 @@ export function rowOf(
 
 function inWords({ engine, merged, protocol }: Setup): string {
   return `${engine}, ${merged} request${merged === 1 ? "" : "s"} a pass at most, ${protocol}`;
-}
-
-/** Of sorted values: the smallest that the share of them does not exceed. */
-function percentile(sorted: number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }

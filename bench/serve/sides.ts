@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { startTeacherService } from "funmatch-teacher/dev";
 import type { NetworkConfig } from "../../teacher-service/model-config.ts";
-import { askChild } from "./ask-child.ts";
+import { askChild } from "../ask-child.ts";
 import type { BareAnswer, BareOrder } from "./bare.ts";
 import type { Protocol } from "./client.ts";
 import type { Environment } from "./environment.ts";
@@ -33,7 +33,7 @@ export interface Server {
 }
 
 /** How our service, and the bare forward pass, are told of the network. */
-export function modelConfig({ format, path, side }: ServedNetwork): NetworkConfig {
+function modelConfig({ format, path, side }: ServedNetwork): NetworkConfig {
   const model = { path: `${path}.${format}`, resolution: side, resize: "none" as const };
   return format === "npz"
     ? { ...model, format, valueRange: [-1, 1] }

@@ -2,7 +2,7 @@ import { type ProblemCode, WireError } from "@funmatch/wire";
 import { openTally } from "../tally.ts";
 
 /** A leader that has not been heard of for so long is taken for dead. */
-export const LEASE_MS = 3000;
+const LEASE_MS = 3000;
 /** How often a leader says that it still asks. */
 export const RENEW_MS = 1000;
 /** What all flights of a process keep at hand together, in bytes. */

@@ -11,7 +11,7 @@ export type Outcome =
   | { state: "done"; summary: Summary; audit: "passed" | "failed" | "open" };
 
 /** `cell.json`, in a run's folder: which run of which study it is, and why it failed if it did. */
-export const markSchema = z.object({ digest: z.string(), failed: z.string().optional() });
+const markSchema = z.object({ digest: z.string(), failed: z.string().optional() });
 
 /** What the folder of a run says; a run that another config was made for is missing. */
 export async function outcomeOf({ run, digest }: Cell): Promise<Outcome> {

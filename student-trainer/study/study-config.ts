@@ -16,7 +16,7 @@ export type Value = z.output<typeof value>;
 const key = z.string().regex(/^\w+(\.\w+)*$/, "expected a key of a run's config, such as length.steps");
 
 /** What the choice of hyper-parameters may be by; more of the first two is better, less of the others. */
-export const CHOICES = ["accuracy", "agreement", "kl"] as const;
+const CHOICES = ["accuracy", "agreement", "kl"] as const;
 
 /** A study's config file; `docs/study.schema.json` is made from it. */
 export const studySchema = z.strictObject({

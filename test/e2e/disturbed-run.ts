@@ -6,7 +6,14 @@ import type { TeacherProcess } from "funmatch-teacher/dev";
 import { NEIGHBOUR_IMAGES, type Neighbour, startNeighbour } from "./neighbour.ts";
 import { type Operator, operatorOf } from "./operator.ts";
 import { lines, outcome } from "./outcome.ts";
-import { startFunmatch, startSmallTeacher, TOKEN, temporaryFolder, writeRunConfig } from "./services.ts";
+import {
+  SMALL_RUN,
+  startFunmatch,
+  startSmallTeacher,
+  TOKEN,
+  temporaryFolder,
+  writeRunConfig,
+} from "./services.ts";
 
 /** The real trainer behind the real gateway and two teachers, while everything that an operator and a bad day do is done. */
 
@@ -219,17 +226,14 @@ function startTeacher(folder: string, port = 0): Promise<TeacherProcess> {
 function config(steps: number, url: string): { path: string; run: string } {
   const folder = temporaryFolder("disturbed");
   const path = writeRunConfig(folder, {
-    run: "run",
+    ...SMALL_RUN,
     seed: 13,
     data: { train: { fashion: "train" }, validation: { fashion: "validation", split: "[:200]" } },
     teachers: [{ url: `${url}/v1/models/prof`, key: "env:DISTURBED_KEY", requests: 8 }],
-    design: "funmatch",
-    student: { model: "bit", blocks: [1], width: 0.5, resolution: SIDE },
+    student: { ...SMALL_RUN.student, resolution: SIDE },
     ...{ batch: BATCH, chunk: CHUNK, length: { steps } },
-    optimizer: { learningRate: 1e-3, weightDecay: 1e-4 },
     evaluate: { everySteps: 10 * steps, splits: ["validation"], batch: 100 },
     checkpoint: { everySteps: CHECKPOINT },
-    log: { everySteps: 1 },
   });
   return { path, run: join(folder, "run") };
 }

@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cacheDirectory } from "@funmatch/engine";
 
 const NUMPY = ["numpy==2.2.6"];
 
@@ -63,8 +64,7 @@ export async function pythonServer(
 }
 
 function installed(packages: string[]): string {
-  const cache =
-    process.env.FUNMATCH_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "funmatch");
+  const cache = cacheDirectory();
   const place = join(cache, `test-python-${packages.join("-").replaceAll("==", "-")}`);
   if (existsSync(place)) return place;
   mkdirSync(cache, { recursive: true });

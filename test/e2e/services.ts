@@ -4,7 +4,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BitConfig, initBit, writeNpz } from "@funmatch/models";
+import { type BitConfig, initBit, writeWeights } from "@funmatch/models";
 import { draws } from "@funmatch/views";
 import { startTeacherService, type TeacherProcess } from "funmatch-teacher/dev";
 import { stringify } from "yaml";
@@ -24,15 +24,7 @@ export async function writeTeacherWeights(path: string, model: BitConfig, seed =
   const head = draws(seed, "head");
   for (const [name, { values }] of Object.entries(weights))
     if (name.startsWith("head/")) for (let i = 0; i < values.length; i++) values[i] = head.normal() * 0.1;
-  await writeNpz(
-    path,
-    Object.fromEntries(
-      Object.entries(weights).map(([name, { shape, values }]) => [
-        name,
-        { dtype: "float32", shape, data: values },
-      ]),
-    ),
-  );
+  await writeWeights(path, weights);
 }
 
 /** The real teacher service, in a process of its own, with a small random network called "prof". */

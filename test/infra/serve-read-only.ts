@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { writeNpz } from "@funmatch/models";
+import { writeWeights } from "@funmatch/models";
 import { startTeacherService } from "funmatch-teacher/dev";
 import { bodyOf, logitsOf, post } from "../teacher-service/ask.ts";
 import { noise, randomBit } from "../teacher-service/tiny-teacher.ts";
@@ -67,15 +67,9 @@ export async function serveAll(root: string, stage: Stage): Promise<void> {
 async function writeModels(outside: string): Promise<void> {
   mkdirSync(join(outside, "models"));
   mkdirSync(join(outside, "config"));
-  const weights = randomBit({ blocks: [3, 4, 6, 3], width: 1, classes: 1000 });
-  await writeNpz(
+  await writeWeights(
     join(outside, "models", "teacher.npz"),
-    Object.fromEntries(
-      Object.entries(weights).map(([name, { shape, values }]) => [
-        name,
-        { dtype: "float32" as const, shape, data: values },
-      ]),
-    ),
+    randomBit({ blocks: [3, 4, 6, 3], width: 1, classes: 1000 }),
   );
   if (existsSync(ONNX)) cpSync(ONNX, join(outside, "models", "clothing.onnx"));
   writeFileSync(join(outside, "config", "teacher.yaml"), config("/mnt/models"));

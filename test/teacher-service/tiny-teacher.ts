@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BitConfig, initBit, type Weights, writeNpz } from "@funmatch/models";
+import { type BitConfig, initBit, type Weights, writeWeights } from "@funmatch/models";
 
 /** The smallest BiT that has everything: four stages of one unit, half width. */
 export const TINY: BitConfig = { blocks: [1, 1, 1, 1], width: 0.5, classes: 7 };
@@ -32,15 +32,7 @@ export async function writeTeacher(o: {
   const directory = mkdtempSync(join(tmpdir(), "funmatch-teacher-"));
   const weights = randomBit(o.config ?? TINY);
   const weightsPath = join(directory, "teacher.npz");
-  await writeNpz(
-    weightsPath,
-    Object.fromEntries(
-      Object.entries(weights).map(([name, { shape, values }]) => [
-        name,
-        { dtype: "float32" as const, shape, data: values },
-      ]),
-    ),
-  );
+  await writeWeights(weightsPath, weights);
   const configPath = join(directory, "teacher.yaml");
   writeFileSync(
     configPath,

@@ -100,7 +100,7 @@ async function send(url: string, { path, headers, body }: Mutant, agent: Agent |
   return { status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) };
 }
 
-/** A client whose body is `byteCount` bytes where its headers announce `announced`; gives all that it hears. */
+/** A client whose headers announce another length than its body has; gives all that it hears. */
 export async function liar(
   url: string,
   sent: Pick<Mutant, "path" | "headers" | "body">,
