@@ -43,6 +43,10 @@ function dependenciesInstalled() {
   });
 }
 
+/**
+ * @param {string} lockfile
+ * @returns {Record<string, { version?: string, integrity?: string, optional?: boolean }> | undefined}
+ */
 function packages(lockfile) {
   try {
     return JSON.parse(readFileSync(lockfile, "utf8")).packages;
@@ -92,7 +96,10 @@ function newEnoughNode() {
   );
 }
 
-/** npx runs our commands by `node_modules/.bin/node`. npm 10 deletes that link with the package for the other processor. */
+/**
+ * npx runs our commands by `node_modules/.bin/node`. npm 10 deletes that link with the package for the other processor.
+ * @param {string} brought
+ */
 function linkNode(brought) {
   const link = join(MODULES, ".bin", "node");
   if (existsSync(link)) return;
@@ -108,21 +115,30 @@ async function installEngine() {
   try {
     await install({ cuda: place?.variant === "cuda" });
   } catch (error) {
-    if (error.name !== "EngineError") throw error;
+    if (!(error instanceof Error) || error.name !== "EngineError") throw error;
     fail(error.message);
   }
 }
 
-/** Runs the script as if it had been called itself: same streams, signals passed on, same exit status. */
+/**
+ * Runs the script as if it had been called itself: same streams, signals passed on, same exit status.
+ * @param {string} program
+ * @param {string[]} args
+ */
 async function run(program, args) {
   const child = spawn(program, args, { stdio: "inherit" });
   // A terminal sends Ctrl-C to the child too, which decides when to end.
   process.on("SIGINT", () => {});
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
+  process.on("SIGHUP", () => child.kill("SIGHUP"));
   const [status, signal] = await new Promise((done) => child.on("exit", (...ending) => done(ending)));
   process.exitCode = signal === null ? status : 1;
 }
 
+/**
+ * @param {string} message
+ * @returns {never}
+ */
 function fail(message) {
   console.error(`setup: ${message}`);
   process.exit(1);

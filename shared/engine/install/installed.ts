@@ -20,6 +20,11 @@ export function isCompiled({ directory, key }: KernelPlace): boolean {
   return isStamped(directory, [key]);
 }
 
+/** True if that was done for this very CPU; also where the engine has none. */
+export function hasKernels({ kernels }: EnginePlace): boolean {
+  return kernels === undefined || isCompiled(kernels);
+}
+
 /**
  * The engine that a thread would load: the CUDA build if it is installed, else the CPU build, else undefined.
  * `FUNMATCH_DEVICE=cpu` passes the CUDA build over. Takes a few milliseconds.
