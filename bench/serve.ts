@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Benchmark, type Row, writeResults } from "./benchmark.ts";
-import { type Environment, openEnvironment } from "./serve/environment.ts";
+import { type Environment, openEnvironment } from "./environment.ts";
 import { type Clients, type Duration, type Measured, measureBare, startClients } from "./serve/measure.ts";
 import { makeNetwork, type ServedNetwork } from "./serve/networks.ts";
 import { signalTree } from "./serve/process-tree.ts";
@@ -20,6 +20,17 @@ interface Plan {
   turn: Duration;
   rounds: number;
 }
+
+/** The peers, and what they compute with. KServe and torch (torch.compile, the large networks) are most of 3 GB. */
+const LIGHT = ["litserve==0.2.19", "onnxruntime==1.32.0", "onnx==1.23.2"];
+const WHOLE = [
+  "litserve==0.2.19",
+  "kserve==0.21.0",
+  "onnxruntime==1.32.0",
+  "onnx==1.23.2",
+  "torch==2.15.0",
+  "torchvision==0.29.2",
+];
 
 const CLIENTS = [1, 4, 16];
 const SMALL = { trial: { warmUpSeconds: 1, seconds: 3 }, turn: { warmUpSeconds: 1, seconds: 3 }, rounds: 3 };
@@ -65,7 +76,12 @@ export const serve: Benchmark = {
   what: "the teacher service against LitServe and KServe's Python server: 32 images of 128x128 a request",
   needs: "the first time it installs 3 GB of Python packages (LitServe, KServe, torch) into the user's cache",
   async run({ tiny }) {
-    const environment = await openEnvironment({ light: tiny });
+    const environment = await openEnvironment({
+      name: "serve",
+      packages: tiny ? LIGHT : WHOLE,
+      scripts: join(import.meta.dirname, "serve"),
+      size: tiny ? undefined : "3 GB",
+    });
     const folder = mkdtempSync(join(tmpdir(), "funmatch-bench-serve-"));
     const clients = startClients();
     const rows: Row[] = [];

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bitBlocks, initBit, writeNpz } from "@funmatch/models";
+import type { Environment } from "../environment.ts";
 import { noise } from "../noise.ts";
-import type { Environment } from "./environment.ts";
 
 /** A network that all sides serve. */
 export interface ServedNetwork {

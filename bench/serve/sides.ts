@@ -6,9 +6,9 @@ import { createServer } from "node:net";
 import { startTeacherService } from "funmatch-teacher/dev";
 import type { NetworkConfig } from "../../teacher-service/model-config.ts";
 import { askChild } from "../ask-child.ts";
+import type { Environment } from "../environment.ts";
 import type { BareAnswer, BareOrder } from "./bare.ts";
 import type { Protocol } from "./client.ts";
-import type { Environment } from "./environment.ts";
 import { IMAGES, type ServedNetwork } from "./networks.ts";
 import { signalTree } from "./process-tree.ts";
 
