@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BitConfig, bitBlocks, writeWeights } from "@funmatch/models";
 import { startTeacherService, type TeacherProcess } from "funmatch-teacher/dev";
-import { SHARED_MS } from "../teacher-service/batch.ts";
+import { SHARED_MS } from "../teacher-service/queue/batch.ts";
 import { randomBit } from "../test/teacher-service/tiny-teacher.ts";
 import { askChild } from "./ask-child.ts";
 import { type Benchmark, median, quantile, type Row, ratioOfTimes, writeResults } from "./benchmark.ts";

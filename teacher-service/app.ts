@@ -2,14 +2,14 @@ import { randomUUID } from "node:crypto";
 import { HEADERS, IDENTITY_HEADER, isRequestId, problemResponse, WireError } from "@funmatch/wire";
 import type { HttpBindings } from "@hono/node-server";
 import { Hono, type MiddlewareHandler } from "hono";
-import type { Caller } from "./auth.ts";
-import { ClientGone } from "./body.ts";
-import { requireModel } from "./inference.ts";
-import { logits } from "./logits.ts";
+import { readinessOf } from "./life/readiness.ts";
 import { errorResponse, isOip } from "./oip/problem.ts";
 import { addOipRoutes } from "./oip/routes.ts";
 import { descriptionRoutes } from "./openapi/routes.ts";
-import { readinessOf } from "./readiness.ts";
+import type { Caller } from "./request/auth.ts";
+import { ClientGone } from "./request/body.ts";
+import { requireModel } from "./request/inference.ts";
+import { logits } from "./request/logits.ts";
 import type { Service } from "./service.ts";
 
 export type Env = {

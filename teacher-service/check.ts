@@ -1,10 +1,10 @@
 import { UserError } from "@funmatch/config";
 import type { Card } from "@funmatch/wire";
-import { openSecrets, type TeacherConfig } from "./config.ts";
-import { readKeys } from "./key-file.ts";
-import { openLog } from "./log.ts";
-import { type Model, openModel } from "./model.ts";
-import { passOptions } from "./pass-options.ts";
+import { openSecrets, type TeacherConfig } from "./config/config.ts";
+import { type Model, openModel } from "./life/model.ts";
+import { openLog } from "./observe/log.ts";
+import { passOptions } from "./queue/pass-options.ts";
+import { readKeys } from "./request/key-file.ts";
 import { useThreads } from "./serve.ts";
 
 /**

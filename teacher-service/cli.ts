@@ -4,7 +4,7 @@ import { EngineError, engineInfo } from "@funmatch/engine";
 import { installEngine } from "@funmatch/engine/install";
 import { Command } from "commander";
 import { cards, check } from "./check.ts";
-import { readTeacherConfig } from "./config.ts";
+import { readTeacherConfig } from "./config/config.ts";
 import { EXIT } from "./exit-status.ts";
 import { serve } from "./serve.ts";
 

@@ -1,10 +1,10 @@
 import type { Limits } from "@funmatch/wire";
 import type { Logger } from "pino";
-import type { Authenticate } from "./auth.ts";
-import type { Metrics } from "./metrics.ts";
-import type { Model } from "./model.ts";
-import type { Room } from "./room.ts";
-import type { Tracing } from "./tracing.ts";
+import type { Model } from "./life/model.ts";
+import type { Metrics } from "./observe/metrics.ts";
+import type { Tracing } from "./observe/tracing.ts";
+import type { Authenticate } from "./request/auth.ts";
+import type { Room } from "./request/room.ts";
 
 /** What the routes work with; made by {@link serve}, or piece by piece in a test. */
 export interface Service {

@@ -1,6 +1,7 @@
 /** The forward pass without a service: the same network, engine, threads and batch in a loop, in a process of its own. */
+
+import type { NetworkConfig } from "../../teacher-service/config/model-config.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import type { NetworkConfig } from "../../teacher-service/model-config.ts";
 
 /** The first message says what to load, each later one how long to compute. */
 export type BareOrder =

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { startTeacherService } from "funmatch-teacher/dev";
-import type { NetworkConfig } from "../../teacher-service/model-config.ts";
+import type { NetworkConfig } from "../../teacher-service/config/model-config.ts";
 import { askChild } from "../ask-child.ts";
 import type { Environment } from "../environment.ts";
 import type { BareAnswer, BareOrder } from "./bare.ts";

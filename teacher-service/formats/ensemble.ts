@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { teacherVersionOf } from "@funmatch/models";
-import type { EnsembleConfig } from "../model-config.ts";
-import { type Combination, combined } from "../output-rule.ts";
+import type { EnsembleConfig } from "../config/model-config.ts";
+import { type Combination, combined } from "../forward/output-rule.ts";
 import { type Facts, ModelFileError, type Network } from "./network.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { ForeignConfig } from "../model-config.ts";
+import type { ForeignConfig } from "../config/model-config.ts";
 import { ModelFileError } from "./network.ts";
 
 /**

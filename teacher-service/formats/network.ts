@@ -1,4 +1,4 @@
-import type { Pass } from "../batch.ts";
+import type { Pass } from "../queue/batch.ts";
 
 /** What is known of a network once it is loaded. */
 export interface Facts {

@@ -9,8 +9,8 @@ import {
   valueRange,
 } from "@funmatch/models";
 import type * as tf from "@tensorflow/tfjs-core";
-import { gather } from "../gather.ts";
-import type { NpzConfig } from "../model-config.ts";
+import type { NpzConfig } from "../config/model-config.ts";
+import { gather } from "../forward/gather.ts";
 import type { Facts, Network } from "./network.ts";
 
 const CHANNELS = 3;

@@ -1,9 +1,9 @@
 import { teacherVersionOf } from "@funmatch/models";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import type { Pass } from "../batch.ts";
-import type { OnnxConfig } from "../model-config.ts";
-import { asLogits } from "../output-rule.ts";
-import { layOuter, preprocessingOf } from "../preprocess.ts";
+import type { OnnxConfig } from "../config/model-config.ts";
+import { asLogits } from "../forward/output-rule.ts";
+import { layOuter, preprocessingOf } from "../forward/preprocess.ts";
+import type { Pass } from "../queue/batch.ts";
 import { pictureInput } from "./input-shape.ts";
 import { namedTensor } from "./named-tensor.ts";
 import { ModelFileError, type Network } from "./network.ts";

@@ -1,5 +1,5 @@
-import { type ModelConfig, membersOf, type NetworkConfig } from "../model-config.ts";
-import type { Phases } from "../phases.ts";
+import { type ModelConfig, membersOf, type NetworkConfig } from "../config/model-config.ts";
+import type { Phases } from "../life/phases.ts";
 import { openEnsemble } from "./ensemble.ts";
 import { ModelFileError, type Network } from "./network.ts";
 import { openNpz } from "./npz.ts";

@@ -1,6 +1,6 @@
 import type { TeacherRules } from "@funmatch/models";
-import type { ForeignConfig } from "../model-config.ts";
-import type { Preprocessing } from "../preprocess.ts";
+import type { ForeignConfig } from "../config/model-config.ts";
+import type { Preprocessing } from "../forward/preprocess.ts";
 
 /** Whatever of a foreign network's config changes its answers: a part of its version. */
 export function rulesOf(model: ForeignConfig, { layout }: Preprocessing, output: string): TeacherRules {

@@ -1,8 +1,8 @@
 import { loadEngine, type OpenedGraph, openSavedModel } from "@funmatch/engine";
 import { teacherVersionOf } from "@funmatch/models";
-import type { SavedModelConfig } from "../model-config.ts";
-import { asLogits } from "../output-rule.ts";
-import { layOuter, preprocessingOf } from "../preprocess.ts";
+import type { SavedModelConfig } from "../config/model-config.ts";
+import { asLogits } from "../forward/output-rule.ts";
+import { layOuter, preprocessingOf } from "../forward/preprocess.ts";
 import { pictureInput } from "./input-shape.ts";
 import { namedTensor } from "./named-tensor.ts";
 import { ModelFileError, type Network } from "./network.ts";

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { INFERENCE_HEADER, type InferAnswer, type InferHead, LOGITS } from "@funmatch/wire/oip";
-import type { Answered, Encoded } from "../inference.ts";
+import type { Answered, Encoded } from "../request/inference.ts";
 
 /** Numbers that are written at once, before others get the thread. */
 const AT_ONCE = 4096;

@@ -10,9 +10,16 @@ import {
   readInferRequest,
   requestJson,
 } from "@funmatch/wire/oip";
-import { announcedLength, endedEarly, everyChunk, mediaType, type Received, receive } from "../body.ts";
-import { takeImageMemory } from "../image-memory.ts";
-import type { Announced } from "../inference.ts";
+import {
+  announcedLength,
+  endedEarly,
+  everyChunk,
+  mediaType,
+  type Received,
+  receive,
+} from "../request/body.ts";
+import { takeImageMemory } from "../request/image-memory.ts";
+import type { Announced } from "../request/inference.ts";
 
 /** What clients of the protocol send (Triton's none at all, curl a form's): the body says for itself what it is. */
 const TYPES = [

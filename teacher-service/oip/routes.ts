@@ -1,9 +1,9 @@
 import type { InferHead } from "@funmatch/wire/oip";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { Env } from "../app.ts";
-import { infer, type Protocol, requireModel } from "../inference.ts";
-import type { Model } from "../model.ts";
-import { readinessOf } from "../readiness.ts";
+import type { Model } from "../life/model.ts";
+import { readinessOf } from "../life/readiness.ts";
+import { infer, type Protocol, requireModel } from "../request/inference.ts";
 import type { Service } from "../service.ts";
 import { encodeInferAnswer } from "./answer.ts";
 import { checkVersion, configOf, metadataOf, SERVER } from "./metadata.ts";

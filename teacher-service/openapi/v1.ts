@@ -10,7 +10,7 @@ import {
 } from "@funmatch/wire";
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { modelName } from "../config.ts";
+import { modelName } from "../config/config.ts";
 import { anyAnswer, anyRequest, computedAnswer, computeRequest } from "./headers.ts";
 import { refusals } from "./refusals.ts";
 

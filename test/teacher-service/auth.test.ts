@@ -1,6 +1,6 @@
 import { type Identity, signIdentity } from "@funmatch/wire";
 import { describe, expect, test } from "vitest";
-import { checkSigned, openAuth } from "../../teacher-service/auth.ts";
+import { checkSigned, openAuth } from "../../teacher-service/request/auth.ts";
 
 const asked = { method: "POST", path: "/v1/models/prof/logits", contentLength: 1000 };
 const identity: Identity = {

@@ -1,7 +1,7 @@
 import { WireError } from "@funmatch/wire";
 import { describe, expect, test, vi } from "vitest";
-import { type Dropped, type Images, openBatcher, type Pass } from "../../teacher-service/batch.ts";
-import { chooseSize, sharedSizes, worthWaiting } from "../../teacher-service/batch-size.ts";
+import { type Dropped, type Images, openBatcher, type Pass } from "../../teacher-service/queue/batch.ts";
+import { chooseSize, sharedSizes, worthWaiting } from "../../teacher-service/queue/batch-size.ts";
 
 const SIZES = [
   { images: 1, seconds: 0.02 },

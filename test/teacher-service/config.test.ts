@@ -2,8 +2,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openSecrets, readTeacherConfig } from "../../teacher-service/config.ts";
-import { membersOf } from "../../teacher-service/model-config.ts";
+import { openSecrets, readTeacherConfig } from "../../teacher-service/config/config.ts";
+import { membersOf } from "../../teacher-service/config/model-config.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "funmatch-teacher-config-"));
 const MODEL =

@@ -2,9 +2,9 @@ import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { encodeRequestHead, HEAD_BYTES, type RequestHead, readRequestHead } from "@funmatch/wire";
 import { describe, expect, test, vi } from "vitest";
-import { type Received, receive } from "../../teacher-service/body.ts";
-import { gather } from "../../teacher-service/gather.ts";
-import { giveImageMemory, takeImageMemory } from "../../teacher-service/image-memory.ts";
+import { gather } from "../../teacher-service/forward/gather.ts";
+import { type Received, receive } from "../../teacher-service/request/body.ts";
+import { giveImageMemory, takeImageMemory } from "../../teacher-service/request/image-memory.ts";
 import { digestOf } from "./ask.ts";
 import { noise } from "./tiny-teacher.ts";
 

@@ -2,10 +2,10 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import { modelSchema, resolveModel } from "../../teacher-service/model-config.ts";
-import { asLogits, combined } from "../../teacher-service/output-rule.ts";
-import { pictureOf } from "../../teacher-service/picture.ts";
+import { asLogits, combined } from "../../teacher-service/forward/output-rule.ts";
+import { pictureOf } from "../../teacher-service/life/picture.ts";
 import { meansNetwork } from "./tiny-onnx.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 

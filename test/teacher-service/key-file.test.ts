@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { parseKeys } from "../../teacher-service/key-file.ts";
+import { parseKeys } from "../../teacher-service/request/key-file.ts";
 
 const hash = (key: string) => createHash("sha256").update(key).digest("hex");
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { openMetrics } from "../../teacher-service/metrics.ts";
+import { openMetrics } from "../../teacher-service/observe/metrics.ts";
 
 const held = { bytes: () => 0, waiting: () => ({}) };
 

@@ -1,11 +1,11 @@
 import { rmSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { readTeacherConfig } from "../../teacher-service/config.ts";
-import { openLog } from "../../teacher-service/log.ts";
-import { openModel } from "../../teacher-service/model.ts";
-import { start } from "../../teacher-service/model-worker.ts";
-import { passOptions } from "../../teacher-service/pass-options.ts";
+import { readTeacherConfig } from "../../teacher-service/config/config.ts";
+import { start } from "../../teacher-service/forward/model-worker.ts";
+import { openModel } from "../../teacher-service/life/model.ts";
+import { openLog } from "../../teacher-service/observe/log.ts";
+import { passOptions } from "../../teacher-service/queue/pass-options.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 async function openTiny() {

@@ -5,8 +5,8 @@ import { loadEngine } from "@funmatch/engine";
 import { type NetworkConfig, networkOf, valueRange, vitVariant, writeNpz } from "@funmatch/models";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
+import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import { modelSchema, resolveModel } from "../../teacher-service/model-config.ts";
 import { noise } from "./tiny-teacher.ts";
 
 beforeAll(() => loadEngine());

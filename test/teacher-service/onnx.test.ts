@@ -2,8 +2,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import { modelSchema, resolveModel } from "../../teacher-service/model-config.ts";
 import { kernelBytes, meansNetwork } from "./tiny-onnx.ts";
 import { noise } from "./tiny-teacher.ts";
 

@@ -1,7 +1,7 @@
 import type { Purpose } from "@funmatch/wire";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openQueue } from "../../teacher-service/queue.ts";
+import { openQueue } from "../../teacher-service/queue/queue.ts";
 
 interface Item {
   name: string;

@@ -1,16 +1,16 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
-import { readTeacherConfig } from "../../teacher-service/config.ts";
-import { openDeaths } from "../../teacher-service/deaths.ts";
-import type { Loaded } from "../../teacher-service/loading.ts";
-import { openLog } from "../../teacher-service/log.ts";
-import { usualMemory } from "../../teacher-service/memory.ts";
-import { openMetrics } from "../../teacher-service/metrics.ts";
-import { type Model, openModel } from "../../teacher-service/model.ts";
-import { passOptions } from "../../teacher-service/pass-options.ts";
-import { openPhases, progressOf } from "../../teacher-service/phases.ts";
-import { recordPath } from "../../teacher-service/probe-record.ts";
-import { openResidency, type Residency } from "../../teacher-service/residency.ts";
+import { readTeacherConfig } from "../../teacher-service/config/config.ts";
+import { usualMemory } from "../../teacher-service/config/memory.ts";
+import { openDeaths } from "../../teacher-service/life/deaths.ts";
+import type { Loaded } from "../../teacher-service/life/loading.ts";
+import { type Model, openModel } from "../../teacher-service/life/model.ts";
+import { openPhases, progressOf } from "../../teacher-service/life/phases.ts";
+import { recordPath } from "../../teacher-service/life/probe-record.ts";
+import { openResidency, type Residency } from "../../teacher-service/life/residency.ts";
+import { openLog } from "../../teacher-service/observe/log.ts";
+import { openMetrics } from "../../teacher-service/observe/metrics.ts";
+import { passOptions } from "../../teacher-service/queue/pass-options.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 const BATCH_SIZES = [2, 4];

@@ -1,9 +1,9 @@
 import { loadEngine } from "@funmatch/engine";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
-import { gather } from "../../teacher-service/gather.ts";
-import { resizeBilinear } from "../../teacher-service/resize.ts";
-import { resizeAntialiased } from "../../teacher-service/resize-antialiased.ts";
+import { gather } from "../../teacher-service/forward/gather.ts";
+import { resizeBilinear } from "../../teacher-service/forward/resize.ts";
+import { resizeAntialiased } from "../../teacher-service/forward/resize-antialiased.ts";
 import { noise } from "./tiny-teacher.ts";
 
 const BILINEAR = { resolution: 2, resize: "bilinear" } as const;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { openRoom } from "../../teacher-service/room.ts";
-import { teamRules } from "../../teacher-service/team-rules.ts";
+import { teamRules } from "../../teacher-service/config/team-rules.ts";
+import { openRoom } from "../../teacher-service/request/room.ts";
 
 const open = (teams: Parameters<typeof teamRules>[0] = {}) =>
   openRoom({ limitBytes: 100, rules: teamRules(teams) });

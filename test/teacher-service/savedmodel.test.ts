@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { readNpz } from "@funmatch/models";
 import protobuf from "protobufjs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import { modelSchema, resolveModel } from "../../teacher-service/model-config.ts";
 
 /** A small network that Keras 3 exported (savedmodel_golden.py), and Keras's own answers. */
 const golden = fileURLToPath(new URL("./golden/savedmodel", import.meta.url));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { admitted } from "../../teacher-service/stability.ts";
+import { admitted } from "../../teacher-service/life/stability.ts";
 
 const probe = (images: number, logits: number[], steady = true) => ({
   images,

@@ -6,9 +6,9 @@ import { loadGraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 import * as layers from "@tensorflow/tfjs-layers";
 import { beforeAll, describe, expect, test } from "vitest";
+import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
 import { readTfjsFiles } from "../../teacher-service/formats/tfjs-files.ts";
-import { modelSchema, resolveModel } from "../../teacher-service/model-config.ts";
 import { noise } from "./tiny-teacher.ts";
 
 const SIDE = 8;

@@ -7,10 +7,10 @@ import {
   WireError,
 } from "@funmatch/wire";
 import type { Context } from "hono";
-import type { Env } from "./app.ts";
+import type { Env } from "../app.ts";
+import type { Service } from "../service.ts";
 import { announcedLength, mediaType, receive } from "./body.ts";
 import { infer, type Protocol } from "./inference.ts";
-import type { Service } from "./service.ts";
 
 /** Requests and answers as msgpack, images last: see design.md, "The HTTP logits API". */
 const msgpack: Protocol<RequestHead> = {

@@ -1,5 +1,5 @@
 import { WireError } from "@funmatch/wire";
-import type { TeamRule } from "./team-rules.ts";
+import type { TeamRule } from "../config/team-rules.ts";
 
 /** What one request holds from its first byte until it is answered. */
 export interface Reservation {

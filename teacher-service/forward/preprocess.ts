@@ -1,6 +1,6 @@
-import type { Pass } from "./batch.ts";
+import type { ForeignConfig } from "../config/model-config.ts";
+import type { Pass } from "../queue/batch.ts";
 import { elements, isOfSize } from "./gather.ts";
-import type { ForeignConfig } from "./model-config.ts";
 import { type ResizeRule, resizeTo } from "./resize.ts";
 
 const CHANNELS = 3;

@@ -1,5 +1,5 @@
-import type { Images, Pass } from "./batch.ts";
-import { pageAligned } from "./page-aligned.ts";
+import type { Images, Pass } from "../queue/batch.ts";
+import { pageAligned } from "../request/page-aligned.ts";
 import { type ResizeRule, resizeTo } from "./resize.ts";
 
 /**

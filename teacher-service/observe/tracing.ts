@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Logger } from "pino";
-import type { TeacherConfig } from "./config.ts";
+import type { TeacherConfig } from "../config/config.ts";
 
 /** A request to compute that is over; moments are `performance.now()`. */
 export interface Finished {

@@ -2,15 +2,15 @@ import type { IncomingMessage } from "node:http";
 import { HEADERS, type ImageDtype, isRequestId, type Purpose, WireError } from "@funmatch/wire";
 import type { Context } from "hono";
 import { routePath } from "hono/route";
-import type { Env } from "./app.ts";
+import type { Env } from "../app.ts";
+import type { Model } from "../life/model.ts";
+import type { Answer } from "../queue/batch.ts";
+import type { Service } from "../service.ts";
 import { checkSigned } from "./auth.ts";
-import type { Answer } from "./batch.ts";
 import { ClientGone, type Received } from "./body.ts";
 import { openDeadline } from "./deadline.ts";
 import { giveImageMemory } from "./image-memory.ts";
-import type { Model } from "./model.ts";
 import type { Reservation } from "./room.ts";
-import type { Service } from "./service.ts";
 
 /** What a request asks for, in whatever protocol it is written. */
 export interface Asked {

@@ -1,6 +1,6 @@
 import type { Card } from "@funmatch/wire";
+import type { ModelConfig } from "../config/model-config.ts";
 import type { Loaded } from "./loading.ts";
-import type { ModelConfig } from "./model-config.ts";
 import { pictureOf } from "./picture.ts";
 
 export const CHANNELS = 3;

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Loaded } from "./loading.ts";
-import { PHASES } from "./phases.ts";
+import type { Loaded } from "../life/loading.ts";
+import { PHASES } from "../life/phases.ts";
 
 /** What Prometheus is told of models' lives. */
 export interface LifeMetrics {

@@ -1,9 +1,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { membersOf, type NetworkConfig } from "../config/model-config.ts";
 import { type Admit, NoMemory } from "./admission.ts";
 import type { Model } from "./model.ts";
-import { membersOf, type NetworkConfig } from "./model-config.ts";
 import { pictureOf } from "./picture.ts";
 
 /** Which models are in memory: loads one at a time, unloads what nobody uses, or what others need the memory of. */

@@ -3,8 +3,8 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { cacheDirectory, cpuFlags, installedEngine } from "@funmatch/engine";
 import { z } from "zod";
-import type { Facts } from "./formats/network.ts";
-import type { ModelConfig } from "./model-config.ts";
+import type { ModelConfig } from "../config/model-config.ts";
+import type { Facts } from "../formats/network.ts";
 import type { PhaseSeconds } from "./phases.ts";
 
 /** What probing a model's batch sizes found, kept so that its next start need not find it again. */

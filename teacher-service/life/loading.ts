@@ -1,10 +1,10 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
 import type { Probe } from "@funmatch/models";
-import type { BatchSize } from "./batch-size.ts";
-import type { Facts } from "./formats/network.ts";
-import { needsTensorflow } from "./formats/open.ts";
-import type { ModelConfig } from "./model-config.ts";
-import type { ModelApi, ModelInit } from "./model-worker.ts";
+import type { ModelConfig } from "../config/model-config.ts";
+import type { Facts } from "../formats/network.ts";
+import { needsTensorflow } from "../formats/open.ts";
+import type { ModelApi, ModelInit } from "../forward/model-worker.ts";
+import type { BatchSize } from "../queue/batch-size.ts";
 import { type PhaseSeconds, type Phases, total } from "./phases.ts";
 import {
   digestOfLogits,
@@ -52,9 +52,13 @@ export async function loadModel(
 ): Promise<Loaded> {
   const { phases } = o;
   const init: ModelInit = { model: config, threads: o.threads, phases: phases.memory };
-  const worker = await spawnEngineWorker<ModelApi>(new URL("./model-worker.ts", import.meta.url), init, {
-    engine: needsTensorflow(config),
-  });
+  const worker = await spawnEngineWorker<ModelApi>(
+    new URL("../forward/model-worker.ts", import.meta.url),
+    init,
+    {
+      engine: needsTensorflow(config),
+    },
+  );
   try {
     const facts = await worker.call("facts", null);
     checkLabels(config, facts);

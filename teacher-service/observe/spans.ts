@@ -17,7 +17,7 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
-import type { TeacherConfig } from "./config.ts";
+import type { TeacherConfig } from "../config/config.ts";
 import type { Finished, Tracing } from "./tracing.ts";
 
 const CLOSE_MS = 3000;

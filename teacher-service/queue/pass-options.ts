@@ -1,7 +1,7 @@
+import type { TeacherConfig } from "../config/config.ts";
+import type { ModelConfig } from "../config/model-config.ts";
+import { teamRules } from "../config/team-rules.ts";
 import type { Batching } from "./batch.ts";
-import type { TeacherConfig } from "./config.ts";
-import type { ModelConfig } from "./model-config.ts";
-import { teamRules } from "./team-rules.ts";
 
 /** How requests to one model become passes. */
 export interface PassOptions {

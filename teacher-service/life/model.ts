@@ -1,13 +1,13 @@
 import { type Card, WireError } from "@funmatch/wire";
 import type { Logger } from "pino";
+import type { ModelConfig } from "../config/model-config.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { type Batcher, type Images, openBatcher, type Pass } from "../queue/batch.ts";
+import type { PassOptions } from "../queue/pass-options.ts";
 import { type Admit, NoMemory } from "./admission.ts";
-import { type Batcher, type Images, openBatcher, type Pass } from "./batch.ts";
 import { CHANNELS, cardOf } from "./card.ts";
 import { openDeaths } from "./deaths.ts";
 import { figuresOf, type Loaded, loadModel } from "./loading.ts";
-import type { Metrics } from "./metrics.ts";
-import type { ModelConfig } from "./model-config.ts";
-import type { PassOptions } from "./pass-options.ts";
 import { openPhases, type PhaseSeconds, type Phases, progressOf, total } from "./phases.ts";
 import { pictureOf } from "./picture.ts";
 import { readSeconds } from "./probe-record.ts";

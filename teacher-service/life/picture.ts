@@ -1,4 +1,9 @@
-import { type ForeignConfig, type ModelConfig, membersOf, type NetworkConfig } from "./model-config.ts";
+import {
+  type ForeignConfig,
+  type ModelConfig,
+  membersOf,
+  type NetworkConfig,
+} from "../config/model-config.ts";
 
 /** What a model's card tells of the images that it sees. */
 export interface Picture {

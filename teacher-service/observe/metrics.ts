@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { ProblemCode, Purpose } from "@funmatch/wire";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Answer, Dropped } from "./batch.ts";
+import type { Answer, Dropped } from "../queue/batch.ts";
 import { type LifeMetrics, openLifeMetrics } from "./life-metrics.ts";
 
 /** Who asked what; a team is one that proved who it is, never a name that a request merely claims. */

@@ -1,11 +1,11 @@
 import { type Probe, probe } from "@funmatch/models";
 import type { ImageDtype } from "@funmatch/wire";
-import type { Pass } from "./batch.ts";
-import type { Facts } from "./formats/network.ts";
-import { openNetwork } from "./formats/open.ts";
-import type { ModelConfig } from "./model-config.ts";
-import { openPhases } from "./phases.ts";
-import { pictureOf } from "./picture.ts";
+import type { ModelConfig } from "../config/model-config.ts";
+import type { Facts } from "../formats/network.ts";
+import { openNetwork } from "../formats/open.ts";
+import { openPhases } from "../life/phases.ts";
+import { pictureOf } from "../life/picture.ts";
+import type { Pass } from "../queue/batch.ts";
 
 /** What a model's thread is started with. */
 export interface ModelInit {

@@ -1,4 +1,4 @@
-import type { Service } from "./service.ts";
+import type { Service } from "../service.ts";
 
 /** What `GET /readyz` tells. */
 export interface Readiness {
