@@ -1,7 +1,7 @@
 import { type EngineWorker, spawnEngineWorker } from "@funmatch/engine";
 import type { Probe } from "@funmatch/models";
 import type { ModelConfig } from "../config/model-config.ts";
-import type { Facts } from "../formats/network.ts";
+import { type Facts, ModelFileError } from "../formats/network.ts";
 import { needsTensorflow } from "../formats/open.ts";
 import type { ModelApi, ModelInit } from "../forward/model-worker.ts";
 import type { BatchSize } from "../queue/batch-size.ts";
@@ -140,7 +140,9 @@ async function confirmed(record: ProbeRecord, probe: (size: number) => Promise<P
 
 function checkLabels(config: ModelConfig, facts: Facts): void {
   if (config.labels && config.labels.length !== facts.classes)
-    throw new Error(`labels: ${config.labels.length} are given, the weights have ${facts.classes} classes`);
+    throw new ModelFileError(
+      `labels: ${config.labels.length} are given, the weights have ${facts.classes} classes`,
+    );
 }
 
 /** What a log line tells of a load. */

@@ -141,6 +141,10 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
       ...o.batching,
       weightOf: o.weightOf,
       onDrop: (dropped) => o.metrics?.dropped({ model: id, ...dropped }),
+      onPass: (pass) => {
+        o.metrics?.pass({ model: id, ...pass });
+        o.log.debug({ model: id, ...pass, seconds: round(pass.seconds) }, "pass");
+      },
       classes: facts.classes,
       compute: (pass) => compute(loaded, pass),
     });
@@ -184,17 +188,10 @@ export function openModel(id: string, config: ModelConfig, o: ModelOptions): Mod
   }
 
   async function compute({ worker, facts: { classes } }: Loaded, pass: Pass): Promise<Float32Array> {
-    const started = performance.now();
     const logits = await worker.call("compute", pass);
-    const seconds = (performance.now() - started) / 1000;
     const images = pass.slices.reduce((sum, slice) => sum + slice.count, 0);
     if (logits.length !== images * classes)
       throw new Error(`the model gave ${logits.length} logits for ${images} images of ${classes} classes`);
-    o.metrics?.pass({ model: id, images, size: pass.size, seconds });
-    o.log.debug(
-      { model: id, images, size: pass.size, requests: pass.slices.length, seconds: round(seconds) },
-      "pass",
-    );
     return logits;
   }
 

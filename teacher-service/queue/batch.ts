@@ -39,6 +39,15 @@ export interface Dropped extends Turn {
   readonly images: number;
 }
 
+/** A pass that is over. */
+export interface Passed {
+  readonly images: number;
+  /** Images with those that only filled it. */
+  readonly size: number;
+  readonly requests: number;
+  readonly seconds: number;
+}
+
 export interface Batcher {
   /**
    * Waits for a turn and computes.
@@ -75,11 +84,17 @@ interface Job extends Turn {
   readonly settle: { resolve(answer: Answer): void; reject(reason: unknown): void };
 }
 
+/**
+ * So long before a pass should end the next one is chosen and handed over: an answer and the next pass cross in the
+ * time between two threads, and the processor does not wait for it. Whoever asks later than that misses the next pass.
+ */
+const AHEAD_MS = 4;
+
 /** How long a team counts as one that asks after it has asked. */
 export const SHARED_MS = 10_000;
 
 /**
- * Merges waiting requests into forward passes, one pass at a time: while it is computed, the next one gathers.
+ * Merges waiting requests into forward passes, one at a time: while it is computed, the next one gathers.
  *
  * @param compute runs a pass and gives [sum of counts, K]; its rejection is what the pass's requests get
  */
@@ -89,6 +104,7 @@ export function openBatcher(
     weightOf: (team: string) => number;
     compute: (pass: Pass) => Promise<Float32Array>;
     onDrop?: (dropped: Dropped) => void;
+    onPass?: (pass: Passed) => void;
   },
 ): Batcher {
   const burst = Math.max(...o.sizes.map((size) => size.images));
@@ -96,7 +112,10 @@ export function openBatcher(
   const shortSizes = sharedSizes(o.sizes, o.sharedThroughput);
   const askers = watchAskers();
   let working = false;
+  /** Images in the pass that is computed, and in the one behind it. */
   let computing = 0;
+  /** The pass that was handed over last. */
+  let latest = Promise.resolve();
   /** How much longer passes take now than when their sizes were measured: other work may be on the machine. */
   let slowness = 1;
   let onArrival = () => {};
@@ -110,24 +129,40 @@ export function openBatcher(
       const size = chooseSize(sizesNow(), queue.images);
       const slices = queue.take(size.images).filter(isInTime);
       if (slices.length === 0) continue;
-      for (const { item, count } of slices) item.taken += count;
-      computing = slices.reduce((sum, slice) => sum + slice.count, 0);
-      const started = performance.now();
-      try {
-        const logits = await o.compute(passOf(size.images, slices));
-        const seconds = (performance.now() - started) / 1000;
-        // Recent passes count most, so that the figure follows other load on the machine.
-        slowness += 0.2 * (seconds / size.seconds - slowness);
-        handOut(slices, logits, o.classes, seconds);
-      } catch (error) {
-        for (const { item } of slices) {
-          queue.remove(item);
-          item.settle.reject(error);
-        }
-      }
-      computing = 0;
+      const before = latest;
+      latest = computed(size, slices, before);
+      await before;
+      const expectedMs = 1000 * size.seconds * slowness;
+      // Nobody's request stands back behind a pass that another team's filled before it had to be.
+      if (askers.several()) await latest;
+      else await overOrAfter(latest, expectedMs - Math.min(AHEAD_MS, expectedMs / 4));
     }
     working = false;
+  }
+
+  /** Settles when a pass is over and its requests are answered; `before` is the pass that its thread computes first. */
+  async function computed(size: BatchSize, slices: Slice<Job>[], before: Promise<void>): Promise<void> {
+    const images = slices.reduce((sum, slice) => sum + slice.count, 0);
+    for (const { item, count } of slices) item.taken += count;
+    computing += images;
+    let started = performance.now();
+    void before.then(() => {
+      started = performance.now();
+    });
+    try {
+      const logits = await o.compute(passOf(size.images, slices));
+      const seconds = (performance.now() - started) / 1000;
+      // Recent passes count most, so that the figure follows other load on the machine.
+      slowness += 0.2 * (seconds / size.seconds - slowness);
+      o.onPass?.({ images, size: size.images, requests: slices.length, seconds });
+      handOut(slices, logits, o.classes, seconds);
+    } catch (error) {
+      for (const { item } of slices) {
+        queue.remove(item);
+        item.settle.reject(error);
+      }
+    }
+    computing -= images;
   }
 
   /** Waits for more images where that pays. */
@@ -194,6 +229,14 @@ export function openBatcher(
       return queue.requests;
     },
   };
+}
+
+/** Waits for a pass, but not for longer than this. */
+async function overOrAfter(pass: Promise<void>, milliseconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  await Promise.race([pass, promise]);
+  clearTimeout(timer);
 }
 
 /** Watches who asks and how much: cheap enough for each request. */

@@ -1,5 +1,5 @@
 import { WireError } from "@funmatch/wire";
-import { describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Dropped, type Images, openBatcher, type Pass } from "../../teacher-service/queue/batch.ts";
 import { chooseSize, sharedSizes, worthWaiting } from "../../teacher-service/queue/batch-size.ts";
 
@@ -47,6 +47,14 @@ function manual(o: { sizes?: typeof SIZES } = {}) {
   return { batcher, passes, dropped, next, askAs, ask: (...values: number[]) => askAs("a", ...values) };
 }
 
+// No pass is about to end until a test says so.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 describe("merging requests into passes", () => {
   test("what gathers during a pass is the next pass, and each request gets its own rows", async () => {
     const { ask, next, passes } = manual();
@@ -60,6 +68,37 @@ describe("merging requests into passes", () => {
       [2, 4, 3, 6],
       [4, 8],
     ]);
+  });
+
+  test("the next pass is handed over when the one before is about to end, and no third one", async () => {
+    const { ask, next, passes } = manual();
+    const answers = [ask(1), ask(2)];
+    await vi.advanceTimersByTimeAsync(15); // of 20 ms
+    expect(passes).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(passes).toHaveLength(2);
+    answers.push(ask(3));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(passes).toHaveLength(2);
+    await next();
+    await vi.advanceTimersByTimeAsync(20);
+    expect(passes).toHaveLength(3);
+    for (const _ of [2, 3]) await next();
+    expect(await Promise.all(answers)).toEqual([
+      [1, 2],
+      [2, 4],
+      [3, 6],
+    ]);
+  });
+
+  test("while several teams ask the next pass is chosen when the one before is over", async () => {
+    const { askAs, next, passes } = manual();
+    const answers = [askAs("a", 1), askAs("b", 2)];
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(passes).toHaveLength(1);
+    for (const _ of [1, 2]) await next();
+    await Promise.all(answers);
+    expect(passes).toHaveLength(2);
   });
 
   test("a request larger than any pass is answered whole, in order", async () => {

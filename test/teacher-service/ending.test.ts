@@ -1,5 +1,6 @@
 import { type ChildProcess, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { modelListSchema } from "@funmatch/wire";
@@ -154,6 +155,21 @@ describe("the end", () => {
       encoding: "utf8",
     });
     expect(["SIGABRT", "SIGSEGV", "SIGTRAP"], stderr).toContain(signal);
+  });
+
+  test("a weights file that is none is named, with no trace of our code, and the process ends", async () => {
+    const { configPath, weightsPath } = await writeTeacher({});
+    writeFileSync(weightsPath, "weights, promised");
+    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, "serve", configPath], {
+      encoding: "utf8",
+    });
+    const failed = stdout.split("\n").find((line) => line.includes("model failed"));
+    expect(JSON.parse(failed!).err).toEqual({
+      type: "ArrayFileError",
+      message: expect.stringContaining(`${weightsPath} is not an .npz file`),
+    });
+    expect(stderr).toContain(`model tiny: ${weightsPath} is not an .npz file`);
+    expect(status).toBe(2);
   });
 
   test("a list of models to load must name some that there are", async () => {
