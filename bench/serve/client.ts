@@ -98,15 +98,20 @@ function messageOf({ protocol, shape, pixels: text }: LoadOrder): Message {
   return { headers: { "content-type": MSGPACK_TYPE }, parts: [head, pixels] };
 }
 
-function logitsOf(protocol: Protocol, answer: Buffer): Float32Array {
-  if (protocol === "funmatch") return floats(decodeAnswer(new Uint8Array(answer)).logits.data);
-  const start = protocol === "v2" ? answer.lastIndexOf("}") + 1 : 0;
-  return new Float32Array(new Uint8Array(answer.subarray(start)).buffer);
+function logitsOf(protocol: Protocol, { body, headBytes }: Reply): Float32Array {
+  if (protocol === "funmatch") return floats(decodeAnswer(new Uint8Array(body)).logits.data);
+  return new Float32Array(new Uint8Array(body.subarray(headBytes)).buffer);
 }
 
-async function post(agent: Agent, url: string, { headers, parts }: Message): Promise<Buffer> {
+interface Reply {
+  body: Buffer;
+  /** Of the Open Inference Protocol: what comes before the tensors. */
+  headBytes: number;
+}
+
+async function post(agent: Agent, url: string, { headers, parts }: Message): Promise<Reply> {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const { promise, resolve, reject } = Promise.withResolvers<Reply>();
   const asked = request(url, {
     agent,
     method: "POST",
@@ -117,7 +122,8 @@ async function post(agent: Agent, url: string, { headers, parts }: Message): Pro
     response.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", reject);
     response.on("end", () => {
       const body = Buffer.concat(chunks);
-      if (response.statusCode === 200) resolve(body);
+      const headBytes = Number(response.headers["inference-header-content-length"] ?? 0);
+      if (response.statusCode === 200) resolve({ body, headBytes });
       else reject(new Error(`${url} answered ${response.statusCode}: ${body.toString("utf8", 0, 300)}`));
     });
   });
