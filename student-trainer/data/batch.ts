@@ -1,11 +1,14 @@
 import {
   type CropRange,
   draws,
+  type Framing,
   mixup,
   mixupLambda,
+  type PlacedView,
   type ViewKind,
   writeCentralView,
   writeFramed,
+  writeFromJpeg,
 } from "@funmatch/views";
 import { type Replaced, readOrReplace } from "./corrupt.ts";
 import { framingsOf } from "./framings.ts";
@@ -143,15 +146,25 @@ export async function makeTrainBatch(
   const pictures: string[] = [];
   await eachAtOnce(batch, async (place) => {
     const { epoch, index } = examples[place]!;
+    const viewsOf = (picture: Size): PlacedView[] => {
+      const framings = framingsOf(recipe, picture, epoch, index);
+      return [
+        placed(framings.student, student, place),
+        ...others.map((layer) => placed(framings.teacher, layer, place)),
+      ];
+    };
+    // The first epoch digests whole pictures.
+    if (epoch > 0 && writeFromFile(source, index, viewsOf)) {
+      indices[place] = index;
+      return;
+    }
     const read = await readOrReplace(source, seed, index);
     const { image } = read;
     indices[place] = read.index;
     if (read.replaced) replaced.push(read.replaced);
     if (epoch === 0) pictures[place] = digestOf(image.data).slice("sha256:".length, "sha256:".length + 16);
-    const framings = framingsOf(recipe, image, epoch, index);
-    writeFramed(image, framings.student, resolution, student.plain, bytesOf(place, resolution));
-    for (const own of others)
-      writeFramed(image, framings.teacher, own.resolution, own.plain, bytesOf(place, own.resolution));
+    for (const { framing, resolution: side, out, offset } of viewsOf(image))
+      writeFramed(image, framing, side, out, offset);
   });
   for (const { plain, data } of [student, ...others])
     if (mixed) mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
@@ -168,6 +181,26 @@ export async function makeTrainBatch(
     ...inOrder(replaced),
     pictures: pictures.length > 0 ? pictures : undefined,
   };
+}
+
+type Size = { height: number; width: number };
+
+function placed(framing: Framing, { plain, resolution }: Layer, place: number): PlacedView {
+  return { framing, resolution, out: plain, offset: bytesOf(place, resolution) };
+}
+
+/**
+ * Writes the views of an image that was read before from the part of its file that they show: the bytes that it has
+ * whole. False: it must be read whole, which also says what is wrong with it.
+ */
+function writeFromFile(source: Source, index: number, viewsOf: (picture: Size) => PlacedView[]): boolean {
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = source.encoded?.(index);
+  } catch {
+    return false;
+  }
+  return bytes !== undefined && writeFromJpeg(bytes, viewsOf);
 }
 
 /** What each teacher is asked about a training batch; views that several are asked for are hashed once. */
