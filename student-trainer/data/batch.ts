@@ -24,11 +24,15 @@ import {
   trainingSides,
   viewsOf,
 } from "./layers.ts";
+import { lendMemory } from "./memory.ts";
 import { examplesOf } from "./order.ts";
 import type { Source } from "./source.ts";
 
 /** Images of a batch that are read at the same time: enough to hide the disk, few enough to bound memory. */
 const READS_AT_ONCE = 4;
+
+/** Where views are written before they are mixed; used again, so that batches leave nothing to collect. */
+const unmixed = lendMemory();
 
 /** Everything, besides the images themselves, that decides the bytes of a training batch. */
 export interface Recipe {
@@ -140,7 +144,8 @@ export async function makeTrainBatch(
   );
   const mixed = lambdas.some((lambda) => lambda !== 1);
   const sides = [resolution, ...trainingSides(recipe)];
-  const { first: student, others } = layersIn(memory, batch, sides, mixed);
+  const elsewhere = (bytes: number) => new Uint8Array(unmixed.borrow(bytes));
+  const { first: student, others } = layersIn(memory, batch, sides, mixed ? elsewhere : undefined);
   const indices = new Int32Array(batch);
   const replaced: Replaced[] = [];
   const pictures: string[] = [];
@@ -166,8 +171,10 @@ export async function makeTrainBatch(
     for (const { framing, resolution: side, out, offset } of viewsOf(image))
       writeFramed(image, framing, side, out, offset);
   });
-  for (const { plain, data } of [student, ...others])
-    if (mixed) mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
+  for (const { plain, data } of mixed ? [student, ...others] : []) {
+    mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
+    unmixed.giveBack(plain.buffer as SharedArrayBuffer);
+  }
   const views = viewsOf(student.data, batch, resolution);
   return {
     step,
@@ -230,7 +237,7 @@ export async function makeEvalBatch(
     throw new RangeError(`${source.name} has ${source.size} images, not ${start} … ${start + count - 1}`);
   }
   const sides = [resolution, ...evaluationSides(recipe)];
-  const { first, others } = layersIn(memory, count, sides, false);
+  const { first, others } = layersIn(memory, count, sides);
   const labels = Int32Array.from({ length: count }, (_, place) => source.label(start + place));
   const replaced: Replaced[] = [];
   await eachAtOnce(count, async (place) => {

@@ -28,7 +28,7 @@ export interface Source {
   read(i: number): Promise<Image>;
   /**
    * The bytes of an image's file, if it has one and a thread has read the image before, so that it is known to be
-   * readable. Throws as {@link read} does.
+   * readable; they hold until the next call. Throws as {@link read} does.
    */
   encoded?(i: number): Uint8Array | undefined;
 }

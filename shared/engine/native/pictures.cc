@@ -14,8 +14,8 @@
 #include "tensorflow/core/lib/jpeg/jpeg_mem.h"
 
 // Several versions of a loop, of which the CPU's best is taken as the module is loaded.
-#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__)
-#define FOR_EACH_CPU __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__) && __GNUC__ >= 12
+#define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_CPU
 #endif
