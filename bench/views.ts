@@ -22,7 +22,7 @@ const WHOLE: Plan = {
     { pictures: "decoded", side: 64 },
   ],
   trial: { warmUpSeconds: 0.3, seconds: 0.7 },
-  turn: { warmUpSeconds: 0.3, seconds: 1.5 },
+  turn: { warmUpSeconds: 0.3, seconds: 1.2 },
   rounds: 5,
   batch: 64,
   compared: 200,
