@@ -207,7 +207,11 @@ function writeFromFile(source: Source, index: number, viewsOf: (picture: Size) =
   } catch {
     return false;
   }
-  return bytes !== undefined && writeFromJpeg(bytes, viewsOf);
+  if (bytes === undefined) return false;
+  const written = writeFromJpeg(bytes, viewsOf);
+  // The decoder would say the same, on stderr too, in every epoch.
+  if (!written) source.onlyWhole?.(index);
+  return written;
 }
 
 /** What each teacher is asked about a training batch; views that several are asked for are hashed once. */

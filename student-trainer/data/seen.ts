@@ -5,6 +5,9 @@ export function noneSeen(size: number): Uint8Array {
   return new Uint8Array(new SharedArrayBuffer(size));
 }
 
+const READ = 1;
+const ONLY_WHOLE = 2;
+
 /** A source that remembers which images were read, and gives only their files' bytes. */
 export function remembering(source: Source, seen: Uint8Array): Source {
   const { encoded } = source;
@@ -12,9 +15,12 @@ export function remembering(source: Source, seen: Uint8Array): Source {
     ...source,
     async read(i) {
       const image = await source.read(i);
-      seen[i] = 1;
+      if (seen[i] !== ONLY_WHOLE) seen[i] = READ;
       return image;
     },
-    encoded: encoded && ((i) => (seen[i] === 1 ? encoded(i) : undefined)),
+    encoded: encoded && ((i) => (seen[i] === READ ? encoded(i) : undefined)),
+    onlyWhole: (i) => {
+      seen[i] = ONLY_WHOLE;
+    },
   };
 }

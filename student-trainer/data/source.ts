@@ -31,6 +31,8 @@ export interface Source {
    * readable; they hold until the next call. Throws as {@link read} does.
    */
   encoded?(i: number): Uint8Array | undefined;
+  /** Says of an image's file that no part of it can be decoded alone: it is given no more. */
+  onlyWhole?(i: number): void;
 }
 
 /**
@@ -51,7 +53,7 @@ export type SourceSpec = (FolderSpec | ListSpec | PublishedSpec | ShardsSpec | P
 export type SourceIndex = WholeIndex & {
   several?: SeveralLabels;
   slice?: Slice;
-  /** Of each image of the whole 1 if a thread has read it, in shared memory. */
+  /** What `remembering` keeps of each image of the whole, in shared memory. */
   seen: Uint8Array;
 };
 

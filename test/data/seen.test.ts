@@ -1,5 +1,4 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { draws, mixup, mixupLambda, writeView } from "@funmatch/views";
 import { expect, onTestFinished, test } from "vitest";
 import { makeTrainBatch } from "../../student-trainer/data/batch.ts";
@@ -23,6 +22,9 @@ test("an image's file is given only after a thread has read the image, whichever
     await source.read(last);
     expect(inAnotherThread.encoded!(last)).toEqual(readFileSync(source.nameOf(last)));
     expect(inAnotherThread.encoded!(0)).toBeUndefined();
+    inAnotherThread.onlyWhole!(last);
+    await source.read(last);
+    expect(source.encoded!(last)).toBeUndefined();
   }
 });
 
@@ -55,6 +57,6 @@ test("a file that becomes damaged once it was seen is replaced, one that goes is
   const path = source.nameOf(5);
   writeFileSync(path, readFileSync(path).subarray(0, 300));
   expect((await make(3)).replaced).toMatchObject([{ index: 5, message: expect.stringContaining(path) }]);
-  writeFileSync(join(path), "");
+  writeFileSync(path, "");
   expect((await make(4)).replaced).toMatchObject([{ index: 5 }]);
 });
