@@ -1,4 +1,7 @@
-"""Pillow: with timm's training transforms, or cropped and resized in one call of Pillow's own."""
+"""
+Pillow: with timm's training transforms, or cropped and resized in one call of Pillow's own; that also with JPEGs
+decoded at a half, quarter or eighth of their size (draft) where the crop is so much larger than the view.
+"""
 
 import math
 import random
@@ -10,10 +13,14 @@ from PIL import Image
 
 def make_batches(order):
     if order.pictures == "photographs":
-        count, load = len(order.paths), lambda i: Image.open(order.paths[i]).convert("RGB")
+        count, load = len(order.paths), lambda i: Image.open(order.paths[i])
     else:
-        count, load = len(order.gray), lambda i: Image.fromarray(order.gray[i]).convert("RGB")
-    view = timm_view(order.side) if order.configuration == "timm" else lambda image: cropped(image, order.side)
+        count, load = len(order.gray), lambda i: Image.fromarray(order.gray[i])
+    if order.configuration == "timm":
+        view = timm_view(order.side)
+    else:
+        draft = order.configuration == "one call, draft"
+        view = lambda image: cropped(image, order.side, draft)
     numbers = shuffled(count)
     while True:
         batch = numpy.stack([view(load(next(numbers))) for _ in range(order.batch)])
@@ -27,11 +34,18 @@ def timm_view(side):
         side, is_training=True, use_prefetcher=True, scale=AREA, ratio=ASPECT, interpolation="bilinear", color_jitter=None
     )
     # It gives [3, side, side]; ours, and what a network of TensorFlow takes, is [side, side, 3].
-    return lambda image: numpy.asarray(transform(image)).transpose(1, 2, 0)
+    return lambda image: numpy.asarray(transform(image.convert("RGB"))).transpose(1, 2, 0)
 
 
-def cropped(image, side):
-    view = image.resize((side, side), Image.Resampling.BILINEAR, box=random_box(*image.size))
+def cropped(image, side, draft):
+    width, height = image.size
+    box = random_box(width, height)
+    if draft:
+        smaller = max(1, min(box[2] - box[0], box[3] - box[1]) // side)
+        image.draft("RGB", (width // smaller, height // smaller))
+        across, down = image.size[0] / width, image.size[1] / height
+        box = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
+    view = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR, box=box)
     return numpy.asarray(view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else view)
 
 

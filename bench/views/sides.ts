@@ -49,7 +49,11 @@ export interface Speed {
 
 /** Of whom there are sides; what torchvision and tf.data need is large, so `tiny` runs do without. */
 export const OURS = ["with the engine's functions", "in JavaScript"] as const;
-const PILLOW = { name: "Pillow + timm", script: "pillow_side.py", configurations: ["timm", "one call"] };
+const PILLOW = {
+  name: "Pillow + timm",
+  script: "pillow_side.py",
+  configurations: ["timm", "one call", "one call, draft"],
+};
 const PEERS = [
   PILLOW,
   { name: "torchvision", script: "torchvision_side.py", configurations: ["transforms", "functions"] },
