@@ -21,9 +21,9 @@ const WHOLE: Plan = {
     { pictures: "photographs", side: 224 },
     { pictures: "decoded", side: 64 },
   ],
-  trial: { warmUpSeconds: 0.3, seconds: 0.7 },
-  turn: { warmUpSeconds: 0.3, seconds: 1.2 },
-  rounds: 5,
+  trial: { warmUpSeconds: 0.2, seconds: 0.5 },
+  turn: { warmUpSeconds: 0.2, seconds: 1.1 },
+  rounds: 4,
   batch: 64,
   compared: 200,
 };
