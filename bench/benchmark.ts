@@ -17,7 +17,7 @@ export interface Benchmark {
 /** One comparison, made in one run on one machine. */
 export interface Row {
   name: string;
-  dtype: "float32" | "bfloat16";
+  dtype: "float32" | "bfloat16" | "uint8";
   /** Of `ours` and `peers`. Less is better where it is a time or memory. */
   unit: "ms" | "images/s" | "MB";
   /** Medians. */

@@ -8,8 +8,9 @@ import { gateway } from "./gateway.ts";
 import { serve } from "./serve.ts";
 import { step } from "./step.ts";
 import { table } from "./table.ts";
+import { views } from "./views.ts";
 
-const BENCHMARKS: Benchmark[] = [step, serve, fairness, gateway];
+const BENCHMARKS: Benchmark[] = [step, views, serve, fairness, gateway];
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => arg !== "--tiny");

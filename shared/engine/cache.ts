@@ -16,6 +16,8 @@ export interface NativeModule {
   inputs: string[];
   /** Whether it is linked against TensorFlow's libraries. */
   links: boolean;
+  /** Beside those of the place. */
+  flags: string[];
 }
 
 /** Our own TensorFlow operations: one library for each source, compiled for this very CPU or for a level of CPUs. */
@@ -49,6 +51,8 @@ export interface EnginePlace {
   wheels: Wheel[];
   /** In the order in which they must be loaded. */
   modules: NativeModule[];
+  /** What makes views of pictures fast; an engine without it, where it does not compile or load, makes the same ones. */
+  pictures: NativeModule;
   flags: string[];
   key: string;
   cache: string;
@@ -85,11 +89,16 @@ export function enginePlace(variant: Variant, cpu = cpuFlags()): EnginePlace {
   const tensorflow = join(cache, "tensorflow", name);
   const flags = compileFlags(process.platform, name);
   const modules = nativeModules();
-  const contents = modules.flatMap((m) => m.inputs).flatMap((file) => [basename(file), sourceOf(file)]);
+  const pictures = picturesModule();
+  const contents = [...modules, pictures].flatMap(({ inputs, flags: own }) => [
+    ...own,
+    ...inputs.flatMap((file) => [basename(file), sourceOf(file)]),
+  ]);
   const key = `${TENSORFLOW}-${platform}-${variant}-${hash([...flags, ...contents]).slice(0, 12)}`;
   const include = join(tensorflow, "tensorflow", "include");
   const engine = join(cache, "engine", key);
-  const place = { variant, platform, wheels, modules, flags, key, cache, tensorflow, include, engine };
+  const compiled = { modules, pictures, flags, key };
+  const place = { variant, platform, wheels, ...compiled, cache, tensorflow, include, engine };
   if (variant === "cuda") return { ...place, portable: [] };
   const kernels = (level?: CpuLevel) => kernelPlace(cache, `${TENSORFLOW}-${platform}`, name, cpu, level);
   return { ...place, kernels: kernels(), portable: cpuLevels().map(kernels) };
@@ -126,15 +135,25 @@ export function libraryNames(os: string = process.platform): string[] {
  * own operations into it.
  */
 function nativeModules(): NativeModule[] {
-  const own = (file: string) => join(import.meta.dirname, "native", file);
   const folder = join(dirname(require.resolve("@tensorflow/tfjs-node-gpu/package.json")), "binding");
   const tfjs = readdirSync(folder).sort();
   const inputs = [...tfjs.map((file) => join(folder, file)), own("log_level.cc")];
   return [
-    { file: "quiet_load.node", inputs: [own("quiet_load.cc")], links: false },
-    { file: "kernel_library.node", inputs: [own("kernel_library.cc")], links: true },
-    { file: "tfjs_binding.node", inputs, links: true },
+    { file: "quiet_load.node", inputs: [own("quiet_load.cc")], links: false, flags: [] },
+    { file: "kernel_library.node", inputs: [own("kernel_library.cc")], links: true, flags: [] },
+    { file: "tfjs_binding.node", inputs, links: true, flags: [] },
   ];
+}
+
+/** Its float32 arithmetic is the same on every CPU: no multiplication is fused with an addition. */
+function picturesModule(): NativeModule {
+  const inputs = [own("pictures.cc"), own("log_level.cc")];
+  const flags = ["-O3", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-w"];
+  return { file: "pictures.node", inputs, links: true, flags };
+}
+
+function own(file: string): string {
+  return join(import.meta.dirname, "native", file);
 }
 
 /** Flags without paths of this machine: the rpath is relative, so a cache can be moved or shared. */

@@ -1,4 +1,5 @@
 import type { Draws } from "./draws.ts";
+import { nativePictures } from "./native.ts";
 
 /**
  * The share of the own image in a mixed batch: max(b, 1 - b) with b ~ Beta(p, p), so 0.5 to 1, rounded to float32.
@@ -45,6 +46,31 @@ export function mixup(batch: Uint8Array, n: number, lambda: number | Float32Arra
   if (batch.length % n !== 0 || out.length !== batch.length) {
     throw new RangeError(`mixup of ${n} images: ${batch.length} bytes in, ${out.length} bytes out`);
   }
+  const native = nativePictures();
+  if (native === undefined) {
+    mixInJavaScript(batch, n, lambda, out);
+    return;
+  }
+  const size = batch.length / n;
+  const imageIn = (bytes: Uint8Array, i: number) => bytes.subarray(i * size, (i + 1) * size);
+  for (let i = 0; i < n; i++) {
+    const previous = imageIn(batch, i === 0 ? n - 1 : i - 1);
+    native.mix(
+      imageIn(batch, i),
+      previous,
+      typeof lambda === "number" ? lambda : lambda[i]!,
+      imageIn(out, i),
+    );
+  }
+}
+
+/** The same where the engine cannot do it: {@link mixup} says what. */
+export function mixInJavaScript(
+  batch: Uint8Array,
+  n: number,
+  lambda: number | Float32Array,
+  out: Uint8Array,
+): void {
   let [own, other] = shares(typeof lambda === "number" ? lambda : 1);
   const size = batch.length / n;
   // A clamped array rounds half to even as it stores.

@@ -1,4 +1,5 @@
 import type { Box, Image } from "./image.ts";
+import { nativePictures } from "./native.ts";
 
 const CHANNELS = 3;
 
@@ -58,6 +59,26 @@ export function resizeBilinear(
       `${outHeight}x${outWidth} RGB pixels from ${offset} on do not fit ${out.length} bytes`,
     );
   }
+  const native = nativePictures();
+  if (native === undefined) {
+    resizeInJavaScript(image, box, outHeight, outWidth, flip, out, offset);
+    return;
+  }
+  const { y, x, height, width } = box;
+  const mirrored = flip ? 1 : 0;
+  native.resize(image.data, image.width, y, x, height, width, outHeight, outWidth, mirrored, out, offset);
+}
+
+/** The same where the engine cannot do it: {@link resizeBilinear} says what. */
+export function resizeInJavaScript(
+  image: Image,
+  box: Box,
+  outHeight: number,
+  outWidth: number,
+  flip: boolean,
+  out: Uint8Array,
+  offset: number,
+): void {
   if (columns.low.length < outWidth) columns = makeTaps(outWidth);
   if (rows.low.length < outHeight) rows = makeTaps(outHeight);
   fillTaps(columns, box.width, outWidth, CHANNELS, flip);

@@ -1,11 +1,14 @@
 import {
   type CropRange,
   draws,
+  type Framing,
   mixup,
   mixupLambda,
+  type PlacedView,
   type ViewKind,
   writeCentralView,
   writeFramed,
+  writeFromJpeg,
 } from "@funmatch/views";
 import { type Replaced, readOrReplace } from "./corrupt.ts";
 import { framingsOf } from "./framings.ts";
@@ -21,11 +24,15 @@ import {
   trainingSides,
   viewsOf,
 } from "./layers.ts";
+import { lendMemory } from "./memory.ts";
 import { examplesOf } from "./order.ts";
 import type { Source } from "./source.ts";
 
 /** Images of a batch that are read at the same time: enough to hide the disk, few enough to bound memory. */
 const READS_AT_ONCE = 4;
+
+/** Where views are written before they are mixed; used again, so that batches leave nothing to collect. */
+const unmixed = lendMemory();
 
 /** Everything, besides the images themselves, that decides the bytes of a training batch. */
 export interface Recipe {
@@ -137,24 +144,37 @@ export async function makeTrainBatch(
   );
   const mixed = lambdas.some((lambda) => lambda !== 1);
   const sides = [resolution, ...trainingSides(recipe)];
-  const { first: student, others } = layersIn(memory, batch, sides, mixed);
+  const elsewhere = (bytes: number) => new Uint8Array(unmixed.borrow(bytes));
+  const { first: student, others } = layersIn(memory, batch, sides, mixed ? elsewhere : undefined);
   const indices = new Int32Array(batch);
   const replaced: Replaced[] = [];
   const pictures: string[] = [];
   await eachAtOnce(batch, async (place) => {
     const { epoch, index } = examples[place]!;
+    const viewsOf = (picture: Size): PlacedView[] => {
+      const framings = framingsOf(recipe, picture, epoch, index);
+      return [
+        placed(framings.student, student, place),
+        ...others.map((layer) => placed(framings.teacher, layer, place)),
+      ];
+    };
+    // The first epoch digests whole pictures.
+    if (epoch > 0 && writeFromFile(source, index, viewsOf)) {
+      indices[place] = index;
+      return;
+    }
     const read = await readOrReplace(source, seed, index);
     const { image } = read;
     indices[place] = read.index;
     if (read.replaced) replaced.push(read.replaced);
     if (epoch === 0) pictures[place] = digestOf(image.data).slice("sha256:".length, "sha256:".length + 16);
-    const framings = framingsOf(recipe, image, epoch, index);
-    writeFramed(image, framings.student, resolution, student.plain, bytesOf(place, resolution));
-    for (const own of others)
-      writeFramed(image, framings.teacher, own.resolution, own.plain, bytesOf(place, own.resolution));
+    for (const { framing, resolution: side, out, offset } of viewsOf(image))
+      writeFramed(image, framing, side, out, offset);
   });
-  for (const { plain, data } of [student, ...others])
-    if (mixed) mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
+  for (const { plain, data } of mixed ? [student, ...others] : []) {
+    mixup(plain, batch, recipe.lambdaEach ? lambdas : lambdas[0]!, data);
+    unmixed.giveBack(plain.buffer as SharedArrayBuffer);
+  }
   const views = viewsOf(student.data, batch, resolution);
   return {
     step,
@@ -168,6 +188,30 @@ export async function makeTrainBatch(
     ...inOrder(replaced),
     pictures: pictures.length > 0 ? pictures : undefined,
   };
+}
+
+type Size = { height: number; width: number };
+
+function placed(framing: Framing, { plain, resolution }: Layer, place: number): PlacedView {
+  return { framing, resolution, out: plain, offset: bytesOf(place, resolution) };
+}
+
+/**
+ * Writes the views of an image that was read before from the part of its file that they show: the bytes that it has
+ * whole. False: it must be read whole, which also says what is wrong with it.
+ */
+function writeFromFile(source: Source, index: number, viewsOf: (picture: Size) => PlacedView[]): boolean {
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = source.encoded?.(index);
+  } catch {
+    return false;
+  }
+  if (bytes === undefined) return false;
+  const written = writeFromJpeg(bytes, viewsOf);
+  // The decoder would say the same, on stderr too, in every epoch.
+  if (!written) source.onlyWhole?.(index);
+  return written;
 }
 
 /** What each teacher is asked about a training batch; views that several are asked for are hashed once. */
@@ -197,7 +241,7 @@ export async function makeEvalBatch(
     throw new RangeError(`${source.name} has ${source.size} images, not ${start} … ${start + count - 1}`);
   }
   const sides = [resolution, ...evaluationSides(recipe)];
-  const { first, others } = layersIn(memory, count, sides, false);
+  const { first, others } = layersIn(memory, count, sides);
   const labels = Int32Array.from({ length: count }, (_, place) => source.label(start + place));
   const replaced: Replaced[] = [];
   await eachAtOnce(count, async (place) => {

@@ -61,18 +61,22 @@ function total(count: number, sides: number[]): number {
   return sides.reduce((sum, side) => sum + bytesOf(count, side), 0);
 }
 
-/** Lays views of `count` images out in `memory`, one layer for each resolution; mixed ones are written elsewhere first. */
+/**
+ * Lays views of `count` images out in `memory`, one layer for each resolution.
+ *
+ * @param elsewhere where so many bytes are written that are then mixed into `memory`; absent: nothing is mixed
+ */
 export function layersIn(
   memory: SharedArrayBuffer,
   count: number,
   sides: number[],
-  mixed: boolean,
+  elsewhere?: (bytes: number) => Uint8Array,
 ): { first: Layer; others: Layer[] } {
   let offset = 0;
   const [first, ...others] = sides.map((resolution): Layer => {
     const data = new Uint8Array(memory, offset, bytesOf(count, resolution));
     offset += data.length;
-    return { resolution, data, plain: mixed ? new Uint8Array(data.length) : data };
+    return { resolution, data, plain: elsewhere?.(data.length) ?? data };
   });
   return { first: first!, others };
 }

@@ -166,5 +166,5 @@ export function parquetSource(index: ParquetIndex): Source {
     const bytes = bytesOf(i);
     return decodeNamed(nameOf(i), () => bytes);
   }
-  return labelled({ name, labels, classes, digest, nameOf, read });
+  return labelled({ name, labels, classes, digest, nameOf, read, encoded: bytesOf });
 }

@@ -127,7 +127,7 @@ function labelInJson(written: string): string | undefined {
 export function shardsSource(index: ShardsIndex): Source {
   const { name, paths, labels, keys, shards, offsets, sizes, classes, digest } = index;
   const nameOf = (i: number) => `${nameAt(keys, i)} in ${paths[shards[i]!]!}`;
-  const read = (i: number) =>
-    decodeNamed(nameOf(i), () => withShard(paths[shards[i]!]!, (tar) => tar.read(offsets[i]!, sizes[i]!)));
-  return labelled({ name, labels, classes, digest, nameOf, read });
+  const encoded = (i: number) => withShard(paths[shards[i]!]!, (tar) => tar.read(offsets[i]!, sizes[i]!));
+  const read = (i: number) => decodeNamed(nameOf(i), () => encoded(i));
+  return labelled({ name, labels, classes, digest, nameOf, read, encoded });
 }

@@ -27,7 +27,7 @@ export function sliceOf(text: string, whole: Pick<Source, "name" | "size" | "dig
 
 /** A part of a source. */
 export function sliced(whole: Source, { text, images, digest }: Slice): Source {
-  const { answers } = whole;
+  const { answers, encoded, onlyWhole } = whole;
   return {
     name: `${whole.name}${text}`,
     labels: whole.labels,
@@ -37,5 +37,7 @@ export function sliced(whole: Source, { text, images, digest }: Slice): Source {
     answers: answers && ((i) => answers(images[i]!)),
     nameOf: (i) => whole.nameOf(images[i]!),
     read: (i) => whole.read(images[i]!),
+    encoded: encoded && ((i) => encoded(images[i]!)),
+    onlyWhole: onlyWhole && ((i) => onlyWhole(images[i]!)),
   };
 }

@@ -5,6 +5,7 @@ import { indexList, type ListSpec } from "./list.ts";
 import { type ListIndex, listSource } from "./listed-files.ts";
 import { indexParquet, type ParquetIndex, type ParquetSpec, parquetSource } from "./parquet.ts";
 import { indexPublished, type PublishedSpec } from "./published.ts";
+import { noneSeen, remembering } from "./seen.ts";
 import { readSeveralLabels, type SeveralLabels, severalLabelsAt } from "./several-labels.ts";
 import { indexShards, type ShardsIndex, type ShardsSpec, shardsSource } from "./shards.ts";
 import { type Slice, sliced, sliceOf } from "./slice.ts";
@@ -25,6 +26,13 @@ export interface Source {
   nameOf(i: number): string;
   /** @throws CorruptImage if the bytes are no picture, another UserError if it cannot be read; both name the image. */
   read(i: number): Promise<Image>;
+  /**
+   * The bytes of an image's file, if it has one and a thread has read the image before, so that it is known to be
+   * readable; they hold until the next call. Throws as {@link read} does.
+   */
+  encoded?(i: number): Uint8Array | undefined;
+  /** Says of an image's file that no part of it can be decoded alone: it is given no more. */
+  onlyWhole?(i: number): void;
 }
 
 /**
@@ -42,10 +50,14 @@ export type SourceSpec = (FolderSpec | ListSpec | PublishedSpec | ShardsSpec | P
 };
 
 /** What a thread needs to read a source: made once, handed to every thread, its bulk in shared memory. */
-export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | ParquetIndex | FashionIndex) & {
+export type SourceIndex = WholeIndex & {
   several?: SeveralLabels;
   slice?: Slice;
+  /** What `remembering` keeps of each image of the whole, in shared memory. */
+  seen: Uint8Array;
 };
+
+type WholeIndex = FolderIndex | ListIndex | ShardsIndex | ParquetIndex | FashionIndex;
 
 /**
  * Indexes several sources. Parts of the same data share one index.
@@ -53,12 +65,12 @@ export type SourceIndex = (FolderIndex | ListIndex | ShardsIndex | ParquetIndex 
  * @throws UserError if the data is missing or not as it should be.
  */
 export async function indexSources(specs: Record<string, SourceSpec>): Promise<Record<string, SourceIndex>> {
-  const wholes = new Map<string, SourceIndex>();
+  const wholes = new Map<string, WholeIndex & { seen: Uint8Array }>();
   const indices: Record<string, SourceIndex> = {};
   for (const [name, spec] of Object.entries(specs)) {
     const { split, labels, ...data } = spec;
     const key = JSON.stringify(data);
-    const whole = wholes.get(key) ?? (await indexWhole(data));
+    const whole = wholes.get(key) ?? withNoneSeen(await indexWhole(data));
     wholes.set(key, whole);
     const several = labels === undefined ? undefined : readSeveralLabels(labels, sourceOf(whole));
     const slice = split === undefined ? undefined : sliceOf(split, sourceOf(whole));
@@ -67,7 +79,11 @@ export async function indexSources(specs: Record<string, SourceSpec>): Promise<R
   return indices;
 }
 
-function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
+function withNoneSeen(index: WholeIndex): WholeIndex & { seen: Uint8Array } {
+  return { ...index, seen: noneSeen(wholeOf(index).size) };
+}
+
+function indexWhole(spec: SourceSpec): Promise<WholeIndex> {
   if ("shards" in spec) return indexShards(spec);
   if ("parquet" in spec) return indexParquet(spec);
   if ("published" in spec) return indexPublished(spec);
@@ -77,12 +93,12 @@ function indexWhole(spec: SourceSpec): Promise<SourceIndex> {
 
 export function sourceOf(index: SourceIndex): Source {
   const { several } = index;
-  const plain = wholeOf(index);
+  const plain = remembering(wholeOf(index), index.seen);
   const whole = several ? { ...plain, answers: (i: number) => severalLabelsAt(several, i) } : plain;
   return index.slice === undefined ? whole : sliced(whole, index.slice);
 }
 
-function wholeOf(index: SourceIndex): Source {
+function wholeOf(index: WholeIndex): Source {
   switch (index.kind) {
     case "folder":
       return folderSource(index);

@@ -40,6 +40,7 @@ describe("funmatch engine install", () => {
     ]);
     expect(files("engine")).toEqual([
       "kernel_library.node",
+      "pictures.node",
       "quiet_load.node",
       "stamp.json",
       "tfjs_binding.node",
@@ -103,6 +104,26 @@ describe("funmatch engine install", () => {
       /without some fused operations, so slower \(.*x\.cc:1: error: no such instruction/,
     );
     expect(files("kernels")).toEqual(["failed.txt", "stamp.json"]);
+    expect(await install()).toEqual({ status: 0, stdout: "", stderr: "" });
+  });
+
+  test("does without what makes views fast where it does not compile, says so, and does not try again", async () => {
+    const compiler = join(tools.bin, "g++");
+    renameSync(compiler, join(directory, "works"));
+    script(
+      compiler,
+      `case "$*" in *pictures.node) echo "x.cc:1: error: no jpeg_mem.h" >&2; exit 1;; esac
+       exec ${join(directory, "works")} "$@"`,
+    );
+    const { status, stderr } = await install();
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/without what makes views fast, so they are slower \(.*error: no jpeg_mem\.h\)/);
+    expect(files("engine")).toEqual([
+      "kernel_library.node",
+      "quiet_load.node",
+      "stamp.json",
+      "tfjs_binding.node",
+    ]);
     expect(await install()).toEqual({ status: 0, stdout: "", stderr: "" });
   });
 
@@ -254,7 +275,9 @@ describe("the installed engine", () => {
 });
 
 /** What g++ is called for. */
-const MODULES = ["quiet_load", "kernel_library", "tfjs_binding"].map((name) => `compile ${name}.node`);
+const MODULES = ["quiet_load", "kernel_library", "tfjs_binding", "pictures"].map(
+  (name) => `compile ${name}.node`,
+);
 const KERNELS = libraries().map((name) => `compile ${name}`);
 
 /** The libraries of our own operations. */

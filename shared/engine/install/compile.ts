@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
-import { type EnginePlace, libraryNames } from "../cache.ts";
+import { type EnginePlace, libraryNames, type NativeModule } from "../cache.ts";
 import { EngineError } from "../engine-error.ts";
 import { command, type Finished } from "./command.ts";
 import { sourceOf } from "./sources.ts";
@@ -26,10 +26,27 @@ export async function requireCompiler(): Promise<void> {
 
 /** Compiles the engine's modules against the unpacked libraries (about 10 s) into `directory`; returns their names. */
 export async function compileModules(place: EnginePlace, directory: string): Promise<string[]> {
-  const link = linkFlags(place);
+  for (const module of place.modules) await compileModule(place, module, directory);
+  return place.modules.map((module) => module.file);
+}
+
+/** The same for the module of pictures (another 8 s); returns why there is none, or undefined if there is one. */
+export async function compilePictures(place: EnginePlace, directory: string): Promise<string | undefined> {
+  const file = join(directory, place.pictures.file);
+  try {
+    await compileModule(place, place.pictures, directory);
+    await tryModules([join(directory, place.modules[0]!.file), file]);
+    return undefined;
+  } catch (error) {
+    rmSync(file, { force: true });
+    return (error as Error).message;
+  }
+}
+
+async function compileModule(place: EnginePlace, module: NativeModule, directory: string): Promise<void> {
   const folder = join(directory, "sources");
   mkdirSync(folder);
-  for (const module of place.modules) {
+  try {
     const copies = module.inputs.map((file) => {
       const copy = join(folder, basename(file));
       writeFileSync(copy, sourceOf(file));
@@ -40,9 +57,10 @@ export async function compileModules(place: EnginePlace, directory: string): Pro
     const output = join(directory, module.file);
     const done = await command("g++", [
       ...place.flags,
+      ...module.flags,
       ...headers,
       ...sources,
-      ...(module.links ? link : ["-ldl"]),
+      ...(module.links ? linkFlags(place) : ["-ldl"]),
       "-o",
       output,
     ]);
@@ -51,9 +69,9 @@ export async function compileModules(place: EnginePlace, directory: string): Pro
         `g++ could not compile ${module.file} (it needs C++17): ${firstError(done.stderr)}`,
       );
     }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
-  rmSync(folder, { recursive: true });
-  return place.modules.map((module) => module.file);
 }
 
 export function linkFlags(place: EnginePlace): string[] {

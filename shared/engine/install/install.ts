@@ -13,7 +13,7 @@ import lockfile from "proper-lockfile";
 import { type EnginePlace, enginePlace, type KernelPlace, libraryNames } from "../cache.ts";
 import { EngineError } from "../engine-error.ts";
 import { FAILED } from "../kernel-library.ts";
-import { compileModules, hasCompiler, requireCompiler, tryModules } from "./compile.ts";
+import { compileModules, compilePictures, hasCompiler, requireCompiler, tryModules } from "./compile.ts";
 import { compileKernels } from "./compile-kernels.ts";
 import { downloadWheel, requirePip } from "./download.ts";
 import { hasModules, hasTensorflow, isCompiled } from "./installed.ts";
@@ -125,6 +125,9 @@ async function installModules(place: EnginePlace, report: Report): Promise<void>
   const files = await compiling(report, "the binding to TensorFlow", () => compileModules(place, partial));
   report({ phase: "check", what: "that it loads" });
   await tryModules(files.map((file) => join(partial, file)));
+  const failure = await compiling(report, "what makes views fast", () => compilePictures(place, partial));
+  if (failure === undefined) files.push(place.pictures.file);
+  else report({ phase: "check", what: `without what makes views fast, so they are slower (${failure})` });
   writeStamp(partial, [place.key], files);
   moveInto(partial, place.engine);
 }
