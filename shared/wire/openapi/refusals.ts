@@ -1,6 +1,7 @@
-import { CODES, type ProblemCode, problemSchema, toProblem, WireError } from "@funmatch/wire";
-import { z } from "zod";
+import * as z from "zod";
 import type { ZodOpenApiResponsesObject } from "zod-openapi";
+import { problemSchema } from "../message-schema.ts";
+import { CODES, type ProblemCode, toProblem, WireError } from "../problem.ts";
 import { anyAnswer, retryAfter } from "./headers.ts";
 
 /** What each code means; a code that a gateway alone answers says so. */
@@ -34,15 +35,21 @@ const MEMBERS: Partial<Record<ProblemCode, z.ZodRawShape>> = {
 
 const RETRIED = [429, 502, 503];
 
-/** How a protocol writes refusals. */
-interface Form {
+/** How a protocol, or a service, writes refusals. */
+export interface RefusalForm {
   readonly type: string;
   schemaOf(status: number, codes: readonly ProblemCode[]): z.ZodType;
   readonly exampleOf?: (code: ProblemCode) => object;
+  /** Headers of any of its answers. */
+  readonly headers: z.ZodObject;
+  /** Headers that those of a status have besides. */
+  headersOf?(status: number): z.ZodRawShape;
 }
 
-const PROBLEM: Form = {
+/** Problem documents, as a teacher answers them. */
+export const PROBLEM: RefusalForm = {
   type: "application/problem+json",
+  headers: anyAnswer,
   schemaOf: (status, codes) =>
     problemSchema.extend({
       status: z.literal(status),
@@ -53,7 +60,10 @@ const PROBLEM: Form = {
 };
 
 /** The responses that tell these codes, one for each HTTP status. */
-export function refusals(codes: readonly ProblemCode[], form = PROBLEM): ZodOpenApiResponsesObject {
+export function refusals(
+  codes: readonly ProblemCode[],
+  form: RefusalForm = PROBLEM,
+): ZodOpenApiResponsesObject {
   const statuses = [...new Set(codes.map((code) => CODES[code]))].sort((a, b) => a - b);
   const ofStatus = (status: number) => codes.filter((code) => CODES[code] === status);
   return Object.fromEntries(
@@ -61,13 +71,15 @@ export function refusals(codes: readonly ProblemCode[], form = PROBLEM): ZodOpen
   );
 }
 
-function refusal(status: number, codes: readonly ProblemCode[], { type, schemaOf, exampleOf }: Form) {
-  const headers = anyAnswer.extend({
+function refusal(status: number, codes: readonly ProblemCode[], form: RefusalForm) {
+  const { type, schemaOf, exampleOf } = form;
+  const headers = form.headers.extend({
     "cache-control": z.literal("no-store"),
     ...(RETRIED.includes(status)
       ? { "retry-after": status === 502 ? retryAfter.optional() : retryAfter }
       : {}),
     ...(status === 401 ? { "www-authenticate": z.literal("Bearer") } : {}),
+    ...form.headersOf?.(status),
   });
   const examples =
     exampleOf && Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }] as const));
