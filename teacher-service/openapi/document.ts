@@ -37,7 +37,8 @@ export const openApiDocument = createDocument(
     security: [{ bearer: [] }],
     paths: {
       ...v1Paths({
-        ...{ modelName, card: cardSchema, list: modelListSchema, anyAnswer, computedAnswer, refusals },
+        ...{ modelName, card: cardSchema, list: modelListSchema, anyAnswer, computedAnswer },
+        ...{ refusals, refusedLogits: refusals },
         asking: ["unauthenticated", "forbidden", "internal", "loading"],
       }),
       ...v2Paths,

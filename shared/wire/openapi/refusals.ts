@@ -39,11 +39,13 @@ const RETRIED = [429, 502, 503];
 export interface RefusalForm {
   readonly type: string;
   schemaOf(status: number, codes: readonly ProblemCode[]): z.ZodType;
-  readonly exampleOf?: (code: ProblemCode) => object;
+  readonly exampleOf?: (code: ProblemCode, meaning: string, status: number) => object;
   /** Headers of any of its answers. */
   readonly headers: z.ZodObject;
-  /** Headers that those of a status have besides. */
-  headersOf?(status: number): z.ZodRawShape;
+  /** What codes mean, where it is not what they mean of a teacher. */
+  readonly meanings?: Partial<Record<ProblemCode, string>>;
+  /** Statuses that codes come with beside their own. */
+  readonly otherStatuses?: Partial<Record<ProblemCode, number>>;
 }
 
 /** Problem documents, as a teacher answers them. */
@@ -56,7 +58,7 @@ export const PROBLEM: RefusalForm = {
       code: z.enum(codes as [ProblemCode, ...ProblemCode[]]),
       ...Object.assign({}, ...codes.map((code) => MEMBERS[code])),
     }),
-  exampleOf: (code) => toProblem(new WireError(code, MEANINGS[code])),
+  exampleOf: (code, meaning, status) => toProblem(new WireError(code, meaning, { status })),
 };
 
 /** The responses that tell these codes, one for each HTTP status. */
@@ -64,8 +66,11 @@ export function refusals(
   codes: readonly ProblemCode[],
   form: RefusalForm = PROBLEM,
 ): ZodOpenApiResponsesObject {
-  const statuses = [...new Set(codes.map((code) => CODES[code]))].sort((a, b) => a - b);
-  const ofStatus = (status: number) => codes.filter((code) => CODES[code] === status);
+  const { otherStatuses = {} } = form;
+  const ofStatus = (status: number) =>
+    codes.filter((code) => CODES[code] === status || otherStatuses[code] === status);
+  const all = codes.flatMap((code) => [CODES[code], otherStatuses[code] ?? []].flat());
+  const statuses = [...new Set<number>(all)].sort((a, b) => a - b);
   return Object.fromEntries(
     statuses.map((status) => [String(status), refusal(status, ofStatus(status), form)]),
   );
@@ -73,18 +78,19 @@ export function refusals(
 
 function refusal(status: number, codes: readonly ProblemCode[], form: RefusalForm) {
   const { type, schemaOf, exampleOf } = form;
+  const meaningOf = (code: ProblemCode) => form.meanings?.[code] ?? MEANINGS[code];
   const headers = form.headers.extend({
     "cache-control": z.literal("no-store"),
     ...(RETRIED.includes(status)
       ? { "retry-after": status === 502 ? retryAfter.optional() : retryAfter }
       : {}),
     ...(status === 401 ? { "www-authenticate": z.literal("Bearer") } : {}),
-    ...form.headersOf?.(status),
   });
   const examples =
-    exampleOf && Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }] as const));
+    exampleOf &&
+    Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code, meaningOf(code), status) }]));
   return {
-    description: codes.map((code) => `\`${code}\`: ${MEANINGS[code]}`).join("\n\n"),
+    description: codes.map((code) => `\`${code}\`: ${meaningOf(code)}`).join("\n\n"),
     headers,
     content: { [type]: { schema: schemaOf(status, codes), ...(examples && { examples }) } },
   };

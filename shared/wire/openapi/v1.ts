@@ -15,6 +15,8 @@ export interface Serving {
   anyAnswer: z.ZodObject;
   computedAnswer: z.ZodObject;
   refusals(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject;
+  /** The same for logits calls. */
+  refusedLogits(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject;
   /** How asking for cards or limits may be refused. */
   asking: readonly ProblemCode[];
 }
@@ -71,7 +73,7 @@ export function v1Paths(o: Serving): ZodOpenApiPathsObject {
             headers: o.computedAnswer,
             content: { [MSGPACK_TYPE]: { schema: logitsAnswerSchema } },
           },
-          ...refusals(Object.keys(CODES) as ProblemCode[]),
+          ...o.refusedLogits(Object.keys(CODES) as ProblemCode[]),
         },
       },
     },
