@@ -139,16 +139,18 @@ async function stalledUploads({ stalled }: Scale): Promise<Row[]> {
     ["workerd", startWorkerd],
     ["Node", startNode],
   ] as const) {
-    const { baseline, waiting, peak, connections } = await uploadsIntoStalled(start, stalled);
+    const { baseline, waiting, peak, ...found } = await uploadsIntoStalled(start, stalled);
     const [ours, peers] = [peak - baseline, { allowed: MOST_MB }];
     rows.push({
-      name: `${stalled.uploads} uploads before a teacher that reads nothing, ${name}`,
+      name: `${stalled.uploads} uploads before a teacher that reads no bodies, ${name}`,
       ...{ dtype: "float32", unit: "MB", ours, peers, ratio: ratioOfTimes(ours, peers) },
       details: {
         "before, MB": baseline,
         "most while it waits, MB": waiting,
         "most, MB": peak,
-        "connections to the teacher": connections,
+        "connections to the teacher": found.connections,
+        "uploads still pushing at its end": found.uploads,
+        "sent by then, MB": found.sent,
       },
     });
   }

@@ -1,8 +1,11 @@
 import { HEADERS, isRequestId, problemResponse, WireError } from "@funmatch/wire";
 import { Hono } from "hono";
 import { adminRoutes } from "./admin/admin.ts";
-import { authenticate, type GatewayEnv } from "./identity/auth.ts";
+import { administer, authenticate, type GatewayEnv } from "./identity/auth.ts";
 import { answerLogits } from "./logits.ts";
+import { tellMetrics } from "./metrics/metrics.ts";
+import { observe } from "./metrics/observe.ts";
+import { descriptionRoutes } from "./openapi/routes.ts";
 import { pageRoutes } from "./page/routes.ts";
 import { listOwnKeys, tellQuota, tellUsage } from "./quota/own-team.ts";
 import { listModels, showLimits, showModel, tellReadiness } from "./teachers/catalog.ts";
@@ -17,6 +20,7 @@ import { listModels, showLimits, showModel, tellReadiness } from "./teachers/cat
 export function createApp(): Hono<GatewayEnv> {
   const app = new Hono<GatewayEnv>();
 
+  app.use(observe);
   app.use(async (c, next) => {
     const asked = c.req.header(HEADERS.requestId);
     const usable = asked === undefined || isRequestId(asked);
@@ -33,6 +37,8 @@ export function createApp(): Hono<GatewayEnv> {
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", tellReadiness);
+  app.get("/metrics", administer, tellMetrics);
+  app.route("/", descriptionRoutes());
   app.route("/admin", adminRoutes());
   app.route("/", pageRoutes());
   app.use("/v1/*", authenticate);
@@ -44,6 +50,9 @@ export function createApp(): Hono<GatewayEnv> {
   app.get("/v1/keys", listOwnKeys);
   app.post("/v1/models/:model/logits", answerLogits);
 
+  app.all("/v2/*", () => {
+    throw new WireError("not_found", OIP_ELSEWHERE);
+  });
   app.notFound((c) => {
     throw new WireError("not_found", `there is no ${c.req.method} ${c.req.path}`);
   });
@@ -58,3 +67,6 @@ export function createApp(): Hono<GatewayEnv> {
   });
   return app;
 }
+
+const OIP_ELSEWHERE =
+  "the Open Inference Protocol is spoken by the teacher service itself, not by this gateway: ask POST /v1/models/{model}/logits";

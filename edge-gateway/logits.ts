@@ -30,6 +30,7 @@ export async function answerLogits(c: Context<GatewayEnv, "/v1/models/:model/log
     await hearOut(begun.rest, deadline);
     throw refusal;
   }
+  c.set("asked", { model, purpose: head.purpose, images: head.shape[0], bytes: begun.length });
   const call = { model, path: `/v1/models/${model}/logits`, pin, deadline, incoming: { ...begun, head } };
   return counted(c, call, () => answer(c, call));
 }

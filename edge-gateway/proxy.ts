@@ -25,7 +25,8 @@ export async function stream(c: Context<GatewayEnv>, call: LogitsCall): Promise<
   const ask = async (origin: Origin, watched: Asker) => {
     const pipe = c.env.pipe(call.incoming.length);
     const refused = new AbortController();
-    void upload.pour(pipe.writable, refused.signal);
+    const turn = (signal: AbortSignal) => origin.turns.take(asker.team, signal);
+    void upload.pour(pipe.writable, turn, refused.signal);
     try {
       return await askOne(origin, watched, call, pipe.readable);
     } catch (error) {

@@ -1,33 +1,43 @@
 import { readFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MSGPACK_TYPE } from "@funmatch/wire";
 import { type Call, makeCall, timed } from "./calls.ts";
 import { type Host, startFastTeacher } from "./hosts.ts";
+import { openStallingOrigin } from "./stalling-origin.ts";
 
-/** A gateway looks after its teacher when it has waited for so long. */
-const LOOKED_AT_MS = 5000;
+const PIECE = 65_536;
 
-/** Resident memory of a gateway whose teacher takes nothing, in MB. */
+/** How long a gateway is watched once its teacher is gone: it hears its clients out. */
+const AFTERWARDS_MS = 5000;
+
+/** Resident memory of a gateway whose teacher takes no bodies, in MB. */
 export interface Stalled {
   baseline: number;
-  /** Until the first looks fail, and over the whole time: then calls are broken off and clients heard out. */
+  /** While all uploads are stalled, and over the whole time: in the end the teacher goes, and clients are heard out. */
   waiting: number;
   peak: number;
-  /** Connections that reached the teacher. */
+  /** Uploads that were open when the stall ended, and connections that carried them to the teacher. */
+  uploads: number;
   connections: number;
+  /** What clients had sent by then, in MB: what they could not send, they were still pushing. */
+  sent: number;
 }
 
 /**
- * Uploads at once, over sockets of their own, into an origin that accepts connections and reads nothing. Until it stalls,
- * the origin is a fast teacher behind the same address, so that the baseline is that of a gateway that has worked.
+ * Uploads at once, over sockets of their own, into an origin that reads no bodies. Until it stalls it is a fast teacher,
+ * so that the baseline is that of a gateway that has worked; its cards are read all the time, so that the gateway has no
+ * reason to break off.
+ *
+ * @param o.seconds how long the uploads are stalled
  */
 export async function uploadsIntoStalled(
   start: (teacherUrl: string) => Promise<Host>,
   o: { uploads: number; images: number; seconds: number },
 ): Promise<Stalled> {
   const teacher = await startFastTeacher();
-  const origin = await openOrigin(Number(new URL(teacher.url).port));
+  const origin = await openStallingOrigin(Number(new URL(teacher.url).port));
   const host = await start(origin.url);
   const call = makeCall("train", o.images, 256);
   const clients: Socket[] = [];
@@ -37,49 +47,21 @@ export async function uploadsIntoStalled(
     const baseline = residentMb(host.pid);
     origin.stall();
     for (let i = 0; i < o.uploads; i++) clients.push(upload(host, call));
-    let peak = baseline;
-    let waiting = baseline;
-    const began = performance.now();
-    while (performance.now() < began + o.seconds * 1000) {
-      await sleep(20);
-      peak = Math.max(peak, residentMb(host.pid));
-      if (performance.now() < began + LOOKED_AT_MS) waiting = peak;
-    }
-    return { baseline, peak, waiting, connections: origin.stalled() };
+    const waiting = await most(host.pid, o.seconds * 1000);
+    const uploads = clients.filter(
+      ({ destroyed, writableLength }) => !destroyed && writableLength > 0,
+    ).length;
+    const sent = clients.reduce((sum, one) => sum + one.bytesWritten - one.writableLength, 0) / 1e6;
+    const connections = origin.stalled();
+    origin.close();
+    const peak = Math.max(waiting, await most(host.pid, AFTERWARDS_MS));
+    return { baseline, waiting, peak, uploads, connections, sent };
   } finally {
     for (const client of clients) client.destroy();
     await host.close();
     origin.close();
     await teacher.close();
   }
-}
-
-/** A TCP server in front of a teacher that, once it is told to stall, reads nothing of any new connection. */
-async function openOrigin(port: number) {
-  let stalling = false;
-  let stalled = 0;
-  const sockets = new Set<Socket>();
-  const server = createServer({ pauseOnConnect: true }, (socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {}).on("close", () => sockets.delete(socket));
-    if (stalling) return void stalled++;
-    const onward = connect(port, "127.0.0.1").on("error", () => socket.destroy());
-    sockets.add(onward);
-    socket.pipe(onward).pipe(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stalled: () => stalled,
-    stall() {
-      stalling = true;
-      for (const socket of sockets) socket.destroy(); // connections that were kept, too
-    },
-    close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
 }
 
 /** A client that sends as fast as it is taken; all share the same bytes. */
@@ -94,9 +76,20 @@ function upload({ url, key }: Host, { body }: Call): Socket {
     `content-length: ${body.length}`,
   ];
   socket.on("error", () => {}).resume();
-  socket.write(`${lines.join("\r\n")}\r\n\r\n`);
-  for (let from = 0; from < body.length; from += 65_536) socket.write(body.subarray(from, from + 65_536));
+  // Piece by piece, so that what waits here is not taken for sent.
+  const pieces = Array.from({ length: Math.ceil(body.length / PIECE) }, (_, i) =>
+    body.subarray(i * PIECE, (i + 1) * PIECE),
+  );
+  Readable.from([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), ...pieces]).pipe(socket, { end: false });
   return socket;
+}
+
+/** The most resident memory that a process has during a time. */
+async function most(pid: number, ms: number): Promise<number> {
+  let peak = 0;
+  for (const end = performance.now() + ms; performance.now() < end; await sleep(20))
+    peak = Math.max(peak, residentMb(pid));
+  return peak;
 }
 
 function residentMb(pid: number): number {

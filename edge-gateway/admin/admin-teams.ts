@@ -7,7 +7,7 @@ import { ownQuotaSchema } from "../quota/quota.ts";
 import { readBody } from "./admin-body.ts";
 import { namesOf, requireTeam, standing } from "./teams.ts";
 
-const newTeamSchema = z.strictObject({ team: teamSchema, quota: ownQuotaSchema.optional() });
+export const newTeamSchema = z.strictObject({ team: teamSchema, quota: ownQuotaSchema.optional() });
 
 /**
  * Teams, their quotas and what they used: `GET /teams`, `POST /teams`, `GET /teams/{team}/quota`,

@@ -1,6 +1,9 @@
 import type { Deadline } from "../deadline.ts";
 import { chunks, type Incoming, patiently } from "./body.ts";
 
+/** Waits until a piece may be pushed. @returns says that it was; undefined if the signal came first */
+type Turn = (signal: AbortSignal) => Promise<(() => void) | undefined>;
+
 /** A body on its way to a teacher. */
 export interface Upload {
   /** Whether all that was taken of it is still kept here, so that it can be sent to another teacher. */
@@ -11,10 +14,11 @@ export interface Upload {
    * Sends it on as it comes in. If nobody takes it any more, the rest is read and dropped, so that the client's sending
    * ends in peace. (A native `pipeTo` would break the source with its destination.)
    *
+   * @param turn waits for a turn to push a piece
    * @param refused says that nobody will take it, also if a piece is just being waited for
    * @returns once the client has sent everything or has gone, or it was refused while it was whole
    */
-  pour(into: WritableStream<Uint8Array>, refused: AbortSignal): Promise<void>;
+  pour(into: WritableStream<Uint8Array>, turn: Turn, refused: AbortSignal): Promise<void>;
   /** Waits, within reason, until a client that is refused has sent it. */
   hearOut(deadline: Deadline): Promise<void>;
 }
@@ -25,7 +29,7 @@ export interface Upload {
  *
  * @example
  * const upload = openUpload(incoming);
- * await upload.pour(pipe.writable, refused.signal);
+ * await upload.pour(pipe.writable, turn, refused.signal);
  */
 export function openUpload({ first, rest, length }: Incoming): Upload {
   const coming = chunks(rest);
@@ -41,7 +45,7 @@ export function openUpload({ first, rest, length }: Incoming): Upload {
     return value ?? undefined;
   }
 
-  async function send(into: WritableStream<Uint8Array>, refused: AbortSignal): Promise<void> {
+  async function send(into: WritableStream<Uint8Array>, turn: Turn, refused: AbortSignal): Promise<void> {
     const writer = into.getWriter();
     let taken = true;
     const refuse = () => void writer.abort().catch(() => {});
@@ -60,7 +64,11 @@ export function openUpload({ first, rest, length }: Incoming): Upload {
     if (refused.aborted || !taken) return;
     whole = false;
     kept.length = 0;
-    for (let piece = await next(); piece !== undefined; piece = await next()) await write(piece);
+    for (let piece = await next(); piece !== undefined; piece = await next()) {
+      const pushed = taken ? await turn(refused) : undefined;
+      await write(piece);
+      pushed?.();
+    }
     // Breaking off breaks the call to the teacher too.
     await (received === length ? writer.close() : writer.abort()).catch(() => {});
   }
@@ -69,8 +77,8 @@ export function openUpload({ first, rest, length }: Incoming): Upload {
   return {
     whole: () => whole,
     brokeOff: () => ended && received !== length,
-    pour(into, refused) {
-      sending = sending.then(() => send(into, refused));
+    pour(into, turn, refused) {
+      sending = sending.then(() => send(into, turn, refused));
       return sending;
     },
     hearOut: (deadline) =>

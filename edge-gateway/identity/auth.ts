@@ -1,4 +1,4 @@
-import { WireError } from "@funmatch/wire";
+import { type Purpose, WireError } from "@funmatch/wire";
 import type { MiddlewareHandler } from "hono";
 import { timingSafeEqual } from "hono/utils/buffer";
 import { MODEL, type Scope } from "../names.ts";
@@ -11,7 +11,13 @@ export type Caller = Pick<KeyRecord, "team" | "scopes" | "models">;
 /** Hono's types for the gateway: the platform as bindings, the request's id and caller as variables. */
 export interface GatewayEnv {
   Bindings: Platform;
-  Variables: { requestId: string; caller: Caller; rateLimit?: Record<string, string> };
+  Variables: {
+    requestId: string;
+    caller: Caller;
+    rateLimit?: Record<string, string>;
+    /** What a logits call asks for, once its head was read and its key allows it. */
+    asked?: { model: string; purpose: Purpose; images: number; bytes: number };
+  };
 }
 
 const KEY = /^fm_[a-z0-9-]{1,40}_[0-9a-f]{64}$/;

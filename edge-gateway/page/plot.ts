@@ -1,7 +1,7 @@
 import { html } from "hono/html";
+import { sum } from "../quota/usage-totals.ts";
 import { compact, exact } from "./numbers.ts";
 import type { Series, Span } from "./series.ts";
-import { sum } from "./series.ts";
 
 /** A piece of a page, its text escaped. */
 export type Html = ReturnType<typeof html>;

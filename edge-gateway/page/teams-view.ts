@@ -1,9 +1,9 @@
 import { html } from "hono/html";
 import type { Policy } from "../quota/quota.ts";
+import type { Totals } from "../quota/usage-totals.ts";
 import { layout } from "./layout.ts";
 import { compact, exact, percent } from "./numbers.ts";
 import type { Html } from "./plot.ts";
-import type { Totals } from "./series.ts";
 import type { Viewer } from "./session.ts";
 
 /** A team as the list of all shows it. */

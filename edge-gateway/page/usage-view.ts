@@ -1,7 +1,8 @@
 import { html } from "hono/html";
+import { totals, totalsByModel } from "../quota/usage-totals.ts";
 import { bytes, compact, exact, percent } from "./numbers.ts";
 import { type Html, plot } from "./plot.ts";
-import { evaluationsByAnswerer, imagesByModel, PERIODS, totals, totalsByModel } from "./series.ts";
+import { evaluationsByAnswerer, imagesByModel, PERIODS } from "./series.ts";
 import type { TeamState } from "./team-view.ts";
 
 const NAMES = { day: "24 hours", week: "7 days", month: "30 days" } as const;

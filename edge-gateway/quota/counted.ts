@@ -5,6 +5,7 @@ import type { LogitsCall } from "../call/logits-call.ts";
 import { inTime } from "../deadline.ts";
 import type { GatewayEnv } from "../identity/auth.ts";
 import { rateLimitHeaders } from "./quota.ts";
+import { MOST_REFUSED } from "./refused-calls.ts";
 import type { Admission, Outcome } from "./team-store.ts";
 
 /** A lease outlives the call's deadline by this much: time to be told how it ended. */
@@ -41,7 +42,7 @@ export async function counted(
   c.set("rateLimit", rateLimitHeaders(admission.policies));
   if (admission.lease === null) {
     await hearOut(call.incoming.rest, call.deadline);
-    throw refusal(admission, head.shape[0]);
+    throw refusal(admission, { images: head.shape[0], bytes: length });
   }
   const { lease } = admission;
   const settle = (outcome: Outcome) => c.env.later(team.settle(lease, outcome).catch(console.error));
@@ -60,12 +61,12 @@ function wasRefused(c: Context<GatewayEnv>, error: unknown): boolean {
   return error instanceof WireError && error.code !== "deadline_exceeded" && !c.req.raw.signal.aborted;
 }
 
-function refusal(admission: Admission & { lease: null }, images: number): WireError {
+function refusal(admission: Admission & { lease: null }, call: { images: number; bytes: number }): WireError {
   if ("never" in admission) {
-    const { limit, images: most } = admission.never;
+    const { limit, unit, most } = admission.never;
     return new WireError(
       "too_large",
-      `the call has ${images} images, your team's quota lets ${most} through at once (${limit}); ask for fewer at a time`,
+      `the call has ${call[unit]} ${unit}, your team's quota lets ${most} through at once (${limit}); ask for fewer at a time`,
       { extra: { limit } },
     );
   }
@@ -76,6 +77,7 @@ function refusal(admission: Admission & { lease: null }, images: number): WireEr
       ({ name, quota, remaining, unit }) =>
         `${name}: ${Math.max(0, Math.floor(remaining))} of ${quota} ${unit} left`,
     );
+  if (violated.includes("refused-calls")) stand.push(`${MOST_REFUSED} calls a minute may end in an error`);
   return new WireError(
     "quota_exceeded",
     `your team's quota does not allow this call now (${stand.join("; ")})`,

@@ -47,9 +47,30 @@ export function bucketSize({ imagesPerMinute, burstImages }: Quota): number | nu
 }
 
 /** The most images that one call can ever have, and the limit that says so. */
-export interface LargestCall {
+interface LargestCall {
   limit: "burstImages" | "imagesInFlight" | "imagesPerMonth";
   images: number;
+}
+
+/** A limit that a call passes by itself: no wait makes it fit. */
+export interface Unfit {
+  limit: LargestCall["limit"] | "bytesPerMonth";
+  unit: Policy["unit"];
+  most: number;
+}
+
+/**
+ * The limit that lets no such call through, ever; undefined if it may fit.
+ *
+ * @example
+ * unfit({ ...unlimited, bytesPerMonth: 1000 }, { images: 1, bytes: 1200 });   // { limit: "bytesPerMonth", unit: "bytes", most: 1000 }
+ */
+export function unfit(quota: Quota, call: { images: number; bytes: number }): Unfit | undefined {
+  const { limit, images } = largestCall(quota);
+  if (call.images > images) return { limit, unit: "images", most: images };
+  const { bytesPerMonth } = quota;
+  if (bytesPerMonth === null || call.bytes <= bytesPerMonth) return undefined;
+  return { limit: "bytesPerMonth", unit: "bytes", most: bytesPerMonth };
 }
 
 /**

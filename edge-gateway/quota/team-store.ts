@@ -1,4 +1,4 @@
-import type { LargestCall, OwnQuota, Policy, Quota } from "./quota.ts";
+import type { OwnQuota, Policy, Quota, Unfit } from "./quota.ts";
 import type { UsageRow } from "./usage-table.ts";
 
 /** A call that asks to be let in, as its first bytes tell it. */
@@ -17,8 +17,8 @@ export interface CountedCall {
 /** Whether a call was let in: by the number of its lease, which `settle` wants. */
 export type Admission = { policies: Policy[] } & (
   | { lease: number }
-  | { lease: null; violated: Policy["name"][]; retryAfterSeconds: number }
-  | { lease: null; never: LargestCall }
+  | { lease: null; violated: (Policy["name"] | "refused-calls")[]; retryAfterSeconds: number }
+  | { lease: null; never: Unfit }
 );
 
 /**

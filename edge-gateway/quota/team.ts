@@ -1,5 +1,6 @@
 import { migrate, type Sql } from "../sql.ts";
-import { bucketSize, largestCall, type OwnQuota, type Policy, type Quota } from "./quota.ts";
+import { bucketSize, type OwnQuota, type Policy, type Quota, unfit } from "./quota.ts";
+import { countRefused, REFUSED_STEPS, waitForRefused } from "./refused-calls.ts";
 import type { Admission, CountedCall, Outcome, TeamStore } from "./team-store.ts";
 import {
   chargeUsage,
@@ -26,6 +27,7 @@ const STEPS = [
      lease INTEGER PRIMARY KEY AUTOINCREMENT, call INTEGER NOT NULL, images INTEGER NOT NULL, until INTEGER NOT NULL)`,
   "CREATE INDEX leases_by_call ON leases (call)",
   ...USAGE_STEPS,
+  ...REFUSED_STEPS,
 ];
 
 /** A request id is known again for so long, */
@@ -70,11 +72,13 @@ export class TeamTable implements TeamStore {
     const now = this.#now();
     this.#forget(now);
     const { quota } = this.#quota(defaults);
-    const largest = largestCall(quota);
-    if (call.images > largest.images)
-      return { lease: null, never: largest, policies: this.#policies(quota, now) };
-    const known = this.#knownCall(call);
     const policies = this.#policies(quota, now);
+    const never = unfit(quota, call);
+    if (never !== undefined) return { lease: null, never, policies };
+    const retryAfterSeconds = waitForRefused(this.#sql, now);
+    if (retryAfterSeconds > 0)
+      return { lease: null, violated: ["refused-calls"], retryAfterSeconds, policies };
+    const known = this.#knownCall(call);
     // A retry is in flight as often as it is sent, but its images were counted before.
     const violated = policies.filter(
       ({ name, unit, remaining }) =>
@@ -107,6 +111,7 @@ export class TeamTable implements TeamStore {
         lease,
       );
       if (ended === undefined) return; // it was given up long ago, and counts
+      if (outcome === "refused") countRefused(this.#sql, this.#now());
       const [call] = this.#sql.query<CallRow>("SELECT * FROM calls WHERE id = ? AND kept = 0", ended.call);
       if (call === undefined) return;
       if (outcome === "hit") {

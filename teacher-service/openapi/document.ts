@@ -4,14 +4,13 @@ import {
   limitsSchema,
   logitsAnswerSchema,
   logitsRequestSchema,
+  modelListSchema,
 } from "@funmatch/wire";
+import { anyAnswer, computedAnswer, MESSAGES, refusals, v1Paths } from "@funmatch/wire/openapi";
 import { createDocument } from "zod-openapi";
+import { modelName } from "../config/config.ts";
 import { healthPaths } from "./health.ts";
-import { v1Paths } from "./v1.ts";
 import { v2Paths } from "./v2.ts";
-
-/** Pixels and logits inside a msgpack map: bytes, not text. */
-const BYTES = { type: "string", format: "binary", contentMediaType: "application/octet-stream" } as const;
 
 /** The OpenAPI 3.1 document of the service, made from the schemas of its messages; it takes some 50 ms. */
 export const openApiDocument = createDocument(
@@ -36,7 +35,15 @@ export const openApiDocument = createDocument(
       { name: "Operation", description: "Health and figures; keep them off the public net" },
     ],
     security: [{ bearer: [] }],
-    paths: { ...v1Paths, ...v2Paths, ...healthPaths },
+    paths: {
+      ...v1Paths({
+        ...{ modelName, card: cardSchema, list: modelListSchema, anyAnswer, computedAnswer },
+        ...{ refusals, refusedLogits: refusals },
+        asking: ["unauthenticated", "forbidden", "internal", "loading"],
+      }),
+      ...v2Paths,
+      ...healthPaths,
+    },
     components: {
       schemas: {
         Card: cardSchema,
@@ -54,24 +61,5 @@ export const openApiDocument = createDocument(
       },
     },
   },
-  {
-    allowEmptySchema: { custom: true },
-    override({ zodSchema, jsonSchema }) {
-      const { def } = zodSchema._zod;
-      // The only instances in messages are byte arrays.
-      if (def.type === "custom") Object.assign(jsonSchema, BYTES);
-      if (def.type === "tuple") asList(jsonSchema);
-      // Later versions may tell more: whoever reads passes over what he does not know.
-      if (def.type === "object" && !("catchall" in def && def.catchall))
-        delete jsonSchema.additionalProperties;
-    },
-  },
+  MESSAGES,
 );
-
-/** A tuple of equal members as a list of that length, which more tools understand. */
-function asList(schema: { prefixItems?: unknown[]; items?: unknown }): void {
-  const [first, ...others] = schema.prefixItems?.map((item) => JSON.stringify(item)) ?? [];
-  if (first === undefined || others.some((other) => other !== first)) return;
-  schema.items = schema.prefixItems?.[0];
-  delete schema.prefixItems;
-}

@@ -1,8 +1,7 @@
 import { cardSchema } from "@funmatch/wire";
+import { anyAnswer, anyRequest, refusals } from "@funmatch/wire/openapi";
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
-import { anyAnswer, anyRequest } from "./headers.ts";
-import { refusals } from "./refusals.ts";
 
 const NO_TOKEN = { tags: ["Operation"], security: [], requestParams: { header: anyRequest } };
 

@@ -11,11 +11,17 @@ import {
   readySchema,
   serverMetadataSchema,
 } from "@funmatch/wire/oip";
+import {
+  anyAnswer,
+  anyRequest,
+  computedAnswer,
+  computeRequest,
+  PROBLEM,
+  refusals,
+} from "@funmatch/wire/openapi";
 import { z } from "zod";
 import type { ZodOpenApiPathsObject } from "zod-openapi";
 import { modelName } from "../config/config.ts";
-import { anyAnswer, anyRequest, computedAnswer, computeRequest } from "./headers.ts";
-import { refusals } from "./refusals.ts";
 
 const TAG = { tags: ["Open Inference Protocol"] };
 const ASKING: ProblemCode[] = ["unauthenticated", "forbidden", "internal", "loading"];
@@ -28,7 +34,7 @@ const json = (description: string, schema: z.ZodType) => ({
   content: { "application/json": { schema } },
 });
 const refused = (codes: readonly ProblemCode[]) =>
-  refusals(codes, { type: "application/json", schemaOf: () => errorSchema });
+  refusals(codes, { type: "application/json", schemaOf: () => errorSchema, headers: PROBLEM.headers });
 
 /** Where the JSON ends: there is no such header where all of the body is JSON. */
 const jsonEnds = z

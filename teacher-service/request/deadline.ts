@@ -1,7 +1,7 @@
 import { HEADERS, WireError } from "@funmatch/wire";
+import { timeoutHeader } from "@funmatch/wire/openapi";
 import type { Context } from "hono";
 import type { Env } from "../app.ts";
-import { timeoutHeader } from "../openapi/headers.ts";
 
 /** Until when a request must be answered. */
 export interface Deadline {

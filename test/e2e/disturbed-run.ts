@@ -72,26 +72,30 @@ interface Stage {
   trainer: ReturnType<typeof startFunmatch>;
   stops: string[];
   waits: number;
-  /** Requests a minute that the run's quota allows. */
+  /** Requests a minute that the run's quota allows, and how many at once after a pause. */
   rate: number;
+  burst: number;
 }
 
 /**
  * Trains for so many steps at about `rate` requests a minute, its quota being the pace, and disturbs it at even
  * distances.
  *
+ * @param o.burst requests that the quota lets through at once after a pause: with a minute's worth the run makes up for
+ * an outage, and keeps its rate
  * @param o.rounds how often all of {@link ROUND} happens
  */
 export async function disturbedRun(o: {
   steps: number;
   rate: number;
+  burst: number;
   rounds: number;
   neighbourEveryMs: number;
   tell: (line: string) => void;
 }): Promise<Disturbed> {
   const folders = ["a", "b"].map((name) => temporaryFolder(`disturbed-${name}`));
   const teachers = await Promise.all(folders.map((folder) => startTeacher(folder)));
-  const stage = { folders, teachers, rate: o.rate, stops: [] as string[], waits: 0 } as Stage;
+  const stage = { folders, teachers, rate: o.rate, burst: o.burst, stops: [] as string[], waits: 0 } as Stage;
   stage.neighbours = []; // the others follow in their order
   try {
     const calm = config(o.steps, teachers[0]!.url);
@@ -159,7 +163,7 @@ async function openGateway(stage: Stage, everyMs: number): Promise<void> {
   const operator = await operatorOf(() => stage.gateway);
   stage.operator = operator;
   stage.key = await operator.makeKey("runners", ["train", "eval"]);
-  await operator.setQuota("runners", pace(stage.rate));
+  await operator.setQuota("runners", pace(stage));
   for (const team of NEIGHBOURS) {
     const key = await operator.makeKey(team, ["train"]);
     const url = () => stage.gateway.url;
@@ -197,9 +201,11 @@ function disturbances(stage: Stage) {
     },
     /** It is cut, so that what was used is too much, and given back. Who was told to wait waits on, so it is no deep cut. */
     "the quota is used up": async () => {
-      await operator.setQuota("runners", { imagesPerMinute: 2 * stage.rate, burstImages: CHUNK });
+      // Of a bucket that is empty the next call is then some 10 s away.
+      const imagesPerMinute = Math.max(2 * stage.rate, 6 * stage.burst * CHUNK);
+      await operator.setQuota("runners", { imagesPerMinute, burstImages: CHUNK });
       await sleep(2000);
-      await operator.setQuota("runners", pace(stage.rate));
+      await operator.setQuota("runners", pace(stage));
     },
     "the run's own key is revoked": async () => {
       const next = await operator.makeKey("runners", ["train", "eval"]);
@@ -215,8 +221,8 @@ function disturbances(stage: Stage) {
   } satisfies Record<string, () => Promise<unknown>>;
 }
 
-function pace(rate: number) {
-  return { imagesPerMinute: rate * CHUNK, burstImages: 8 * CHUNK };
+function pace({ rate, burst }: Stage) {
+  return { imagesPerMinute: rate * CHUNK, burstImages: burst * CHUNK };
 }
 
 function startTeacher(folder: string, port = 0): Promise<TeacherProcess> {

@@ -48,7 +48,19 @@ describe("what the gateway tells", () => {
   });
 
   test("a path that does not exist is a problem too", async () => {
-    expect(await problem(await ask("/v2"))).toMatchObject({ status: 404, code: "not_found" });
+    expect(await problem(await ask("/v3"))).toMatchObject({ status: 404, code: "not_found" });
+  });
+
+  test("the Open Inference Protocol is the teacher's own, which its addresses say", async () => {
+    const told = {
+      status: 404,
+      code: "not_found",
+      detail: expect.stringContaining("Open Inference Protocol"),
+    };
+    for (const path of ["/v2", "/v2/health/ready", "/v2/models/prof"])
+      expect(await problem(await ask(path)), path).toMatchObject(told);
+    const infer = await ask("/v2/models/prof/infer", { method: "POST", headers: bearer(key), body: "{}" });
+    expect(await problem(infer)).toMatchObject(told);
   });
 });
 
@@ -68,7 +80,13 @@ describe("a gateway that is not set up", () => {
 
   test("with another secret than the teacher's blames neither the key nor the client", async () => {
     const request = new Request(`${GATEWAY}/v1/models`, { headers: bearer(key) });
-    const answer = await createApp().fetch(request, set({ TEACHER_SECRET: "not the teacher's secret" }));
+    const answer = await createApp().fetch(
+      request,
+      set({
+        TEACHER_SECRET: "not the teacher's secret",
+        TEACHERS: JSON.stringify([{ url: host.teacher, models: ["prof"] }]), // one of which nothing is known yet
+      }),
+    );
     expect(await problem(answer)).toMatchObject({ status: 500, code: "internal" });
   });
 });

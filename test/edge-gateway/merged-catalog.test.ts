@@ -30,10 +30,12 @@ describe("the catalogue of several teachers", () => {
       ],
     });
     fleet.meddle("b", refused);
-    expect(await cards(fleet)).toMatchObject({
-      ...{ maxBatch: 64, bitStable: true },
-      origins: [{ state: "loading" }, { state: "unreachable" }, { state: "ready" }],
-    });
+    await expect
+      .poll(() => cards(fleet))
+      .toMatchObject({
+        ...{ maxBatch: 64, bitStable: true },
+        origins: [{ state: "loading" }, { state: "unreachable" }, { state: "ready" }],
+      });
     expect(await cards(fleet, "/v1/limits")).toMatchObject({ maxImages: 512 });
   });
 
@@ -65,8 +67,31 @@ describe("the catalogue of several teachers", () => {
     fleet.meddle("a", refused);
     expect((await fleet.fetch("/readyz", { key })).status).toBe(200);
     fleet.meddle("b", refused);
-    expect((await fleet.fetch("/readyz", { key })).status).toBe(502);
+    await expect.poll(async () => (await fleet.fetch("/readyz", { key })).status).toBe(502);
     expect(await problem(await fleet.fetch("/v1/models", { key }))).toMatchObject({ status: 502 });
     expect(await problem(await fleet.fetch("/v1/limits", { key }))).toMatchObject({ status: 502 });
+  });
+
+  test("costs a teacher one question a second, however many ask for it", async () => {
+    const fleet = several("a");
+    const paths = ["/v1/models", "/v1/models/prof", "/v1/limits", "/readyz"];
+    const began = Date.now();
+    const asked = Array.from({ length: 200 }, (_, i) => fleet.fetch(paths[i % paths.length]!, { key }));
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    const seconds = Math.ceil((Date.now() - began) / 1000);
+    expect(fleet.sent("a", /^/)).toBeLessThanOrEqual(3 * (seconds + 1));
+  });
+
+  test("costs one that cannot be reached no more", async () => {
+    const fleet = several("a");
+    fleet.meddle("a", refused);
+    const began = Date.now();
+    const asked = Array.from({ length: 90 }, (_, i) =>
+      fleet.fetch(["/v1/models", "/v1/limits", "/readyz"][i % 3]!, { key }),
+    );
+    expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([502]));
+    const seconds = Math.ceil((Date.now() - began) / 1000);
+    expect(fleet.sent("a", /^/)).toBeLessThanOrEqual(3 * (seconds + 1));
   });
 });

@@ -96,6 +96,16 @@ describe("a team's quota", () => {
     expect(await (await ask("/v1/limits", { headers: bearer(poor) })).json()).toMatchObject({ maxImages: 5 });
   });
 
+  test("refuses for good what alone has more bytes than the month, too", async () => {
+    const body = await train(6, 4);
+    const key = await team("quota-never-bytes", { bytesPerMonth: body.length - 1 });
+    const { status, code, detail } = await problem(await post(key, body));
+    expect([status, code]).toEqual([413, "too_large"]);
+    expect(detail).toContain(`lets ${body.length - 1} through at once (bytesPerMonth)`);
+    const limits = await (await ask("/v1/limits", { headers: bearer(key) })).json();
+    expect(limits).toMatchObject({ maxBodyBytes: body.length - 1 });
+  });
+
   test("counts by the first bytes of a call, before the others are there", async () => {
     const key = await team("quota-prefix", { imagesPerMonth: 1000 });
     const body = await train(200, 5);

@@ -13,6 +13,7 @@ const found = await disturbedRun({
   ...{
     steps: (minutes * RATE) / 2,
     rate: RATE,
+    burst: RATE,
     rounds: Math.max(1, Math.round(minutes / 5)),
     neighbourEveryMs: 500,
   },

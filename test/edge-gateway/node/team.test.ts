@@ -160,3 +160,24 @@ test("names that are made up do not fill the table of usage, and what is old is 
   await admit(1);
   expect(await all()).toHaveLength(1);
 });
+
+test("a team whose calls end in errors again and again waits, and not for long", async () => {
+  const { team, clock, admit } = table({});
+  const fail = async () => {
+    const admission = await admit(1);
+    if (admission.lease !== null) await team.settle(admission.lease, "refused");
+    return admission;
+  };
+  for (let i = 0; i < 3000; i++) expect((await fail()).lease).not.toBeNull();
+  const stopped = await fail();
+  expect(stopped).toMatchObject({ lease: null, violated: ["refused-calls"], retryAfterSeconds: 1 / 50 });
+  clock.now += 20;
+  expect((await fail()).lease).not.toBeNull();
+  expect((await fail()).lease).toBeNull();
+  clock.now += 60_000;
+  for (let i = 0; i < 100; i++) {
+    const admission = await admit(1);
+    if (admission.lease !== null) await team.settle(admission.lease, "answered");
+    expect(admission.lease).not.toBeNull();
+  }
+});

@@ -1,6 +1,7 @@
 /** The headers of the API, in and out, as the document tells them and as requests are held against. */
-import { digestSchema, HEADERS } from "@funmatch/wire";
-import { z } from "zod";
+import * as z from "zod";
+import { HEADERS } from "../headers.ts";
+import { digestSchema } from "../message-schema.ts";
 
 /** `x-funmatch-timeout-ms`: whole milliseconds, at least one. */
 export const timeoutHeader = z.string().regex(/^[1-9]\d{0,9}$/);

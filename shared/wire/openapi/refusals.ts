@@ -1,6 +1,7 @@
-import { CODES, type ProblemCode, problemSchema, toProblem, WireError } from "@funmatch/wire";
-import { z } from "zod";
+import * as z from "zod";
 import type { ZodOpenApiResponsesObject } from "zod-openapi";
+import { problemSchema } from "../message-schema.ts";
+import { CODES, type ProblemCode, toProblem, WireError } from "../problem.ts";
 import { anyAnswer, retryAfter } from "./headers.ts";
 
 /** What each code means; a code that a gateway alone answers says so. */
@@ -34,35 +35,51 @@ const MEMBERS: Partial<Record<ProblemCode, z.ZodRawShape>> = {
 
 const RETRIED = [429, 502, 503];
 
-/** How a protocol writes refusals. */
-interface Form {
+/** How a protocol, or a service, writes refusals. */
+export interface RefusalForm {
   readonly type: string;
   schemaOf(status: number, codes: readonly ProblemCode[]): z.ZodType;
-  readonly exampleOf?: (code: ProblemCode) => object;
+  readonly exampleOf?: (code: ProblemCode, meaning: string, status: number) => object;
+  /** Headers of any of its answers. */
+  readonly headers: z.ZodObject;
+  /** What codes mean, where it is not what they mean of a teacher. */
+  readonly meanings?: Partial<Record<ProblemCode, string>>;
+  /** Statuses that codes come with beside their own. */
+  readonly otherStatuses?: Partial<Record<ProblemCode, number>>;
 }
 
-const PROBLEM: Form = {
+/** Problem documents, as a teacher answers them. */
+export const PROBLEM: RefusalForm = {
   type: "application/problem+json",
+  headers: anyAnswer,
   schemaOf: (status, codes) =>
     problemSchema.extend({
       status: z.literal(status),
       code: z.enum(codes as [ProblemCode, ...ProblemCode[]]),
       ...Object.assign({}, ...codes.map((code) => MEMBERS[code])),
     }),
-  exampleOf: (code) => toProblem(new WireError(code, MEANINGS[code])),
+  exampleOf: (code, meaning, status) => toProblem(new WireError(code, meaning, { status })),
 };
 
 /** The responses that tell these codes, one for each HTTP status. */
-export function refusals(codes: readonly ProblemCode[], form = PROBLEM): ZodOpenApiResponsesObject {
-  const statuses = [...new Set(codes.map((code) => CODES[code]))].sort((a, b) => a - b);
-  const ofStatus = (status: number) => codes.filter((code) => CODES[code] === status);
+export function refusals(
+  codes: readonly ProblemCode[],
+  form: RefusalForm = PROBLEM,
+): ZodOpenApiResponsesObject {
+  const { otherStatuses = {} } = form;
+  const ofStatus = (status: number) =>
+    codes.filter((code) => CODES[code] === status || otherStatuses[code] === status);
+  const all = codes.flatMap((code) => [CODES[code], otherStatuses[code] ?? []].flat());
+  const statuses = [...new Set<number>(all)].sort((a, b) => a - b);
   return Object.fromEntries(
     statuses.map((status) => [String(status), refusal(status, ofStatus(status), form)]),
   );
 }
 
-function refusal(status: number, codes: readonly ProblemCode[], { type, schemaOf, exampleOf }: Form) {
-  const headers = anyAnswer.extend({
+function refusal(status: number, codes: readonly ProblemCode[], form: RefusalForm) {
+  const { type, schemaOf, exampleOf } = form;
+  const meaningOf = (code: ProblemCode) => form.meanings?.[code] ?? MEANINGS[code];
+  const headers = form.headers.extend({
     "cache-control": z.literal("no-store"),
     ...(RETRIED.includes(status)
       ? { "retry-after": status === 502 ? retryAfter.optional() : retryAfter }
@@ -70,9 +87,10 @@ function refusal(status: number, codes: readonly ProblemCode[], { type, schemaOf
     ...(status === 401 ? { "www-authenticate": z.literal("Bearer") } : {}),
   });
   const examples =
-    exampleOf && Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }] as const));
+    exampleOf &&
+    Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code, meaningOf(code), status) }]));
   return {
-    description: codes.map((code) => `\`${code}\`: ${MEANINGS[code]}`).join("\n\n"),
+    description: codes.map((code) => `\`${code}\`: ${meaningOf(code)}`).join("\n\n"),
     headers,
     content: { [type]: { schema: schemaOf(status, codes), ...(examples && { examples }) } },
   };
