@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { type BitConfig, bitBlocks } from "@funmatch/models";
 import { type Benchmark, median, type Row, writeResults } from "./benchmark.ts";
 import { bind, type Cores, twoCores } from "./pipeline/cores.ts";
-import { startLink } from "./pipeline/start-link.ts";
-import { startTeacher, type Teacher } from "./pipeline/teacher.ts";
-import { type Trained, trained } from "./pipeline/trained.ts";
+import { type Link, startLink } from "./pipeline/start-link.ts";
+import { startTeacher } from "./pipeline/teacher.ts";
+import { startTrainer, type Trainer, type Turn } from "./pipeline/trainer.ts";
 
 interface Setting {
   roundTripMs: number;
@@ -18,158 +18,162 @@ interface Scale {
   teacher: BitConfig;
   resolution: number;
   batch: number;
-  settings: Setting[];
-  /** Of steps that are counted, in each run; of the teacher alone, too. */
+  /** Those of a group take turns with each other and with their parts. */
+  groups: Setting[][];
+  rounds: number;
+  /** Of one turn of a run; of the teacher alone. */
   seconds: { run: number; teacher: number };
-  /** Steps of a run that are not counted. */
-  warmUp: number;
 }
 
 /** The classes of the bundled pictures. */
 const CLASSES = 10;
+/** Steps under way: the smallest window, which is large enough for steps as long as those of `FULL`. */
+const IN_FLIGHT = 8;
 
 const FULL: Scale = {
   student: { blocks: bitBlocks(26), width: 0.5, classes: CLASSES },
   teacher: { blocks: bitBlocks(50), width: 0.5, classes: CLASSES },
   resolution: 64,
   batch: 64,
-  settings: [1000, 100].flatMap((megabitsPerSecond) =>
+  groups: [1000, 100].map((megabitsPerSecond) =>
     [0, 20, 100].map((roundTripMs) => ({ roundTripMs, megabitsPerSecond })),
   ),
-  seconds: { run: 32, teacher: 10 },
-  warmUp: 20,
+  rounds: 4,
+  seconds: { run: 11, teacher: 4 },
 };
 const TINY: Scale = {
   student: { blocks: [1], width: 0.5, classes: CLASSES },
   teacher: { blocks: [1, 1], width: 0.5, classes: CLASSES },
   resolution: 32,
   batch: 16,
-  settings: [{ roundTripMs: 20, megabitsPerSecond: 100 }],
-  seconds: { run: 1, teacher: 0.5 },
-  warmUp: 2,
+  groups: [[{ roundTripMs: 20, megabitsPerSecond: 100 }]],
+  rounds: 2,
+  seconds: { run: 2, teacher: 0.5 },
 };
 
 export const pipeline: Benchmark = {
   name: "pipeline",
-  what: "a whole run with a remote teacher behind a link of given latency and bandwidth, against the slowest of its parts alone",
+  what: "whole runs with a remote teacher behind a link of given latency and bandwidth, against the slowest of their parts alone",
   async run({ tiny }) {
+    const scale = tiny ? TINY : FULL;
     const rows: Row[] = [];
-    for await (const row of settings(tiny ? TINY : FULL)) {
-      rows.push(row);
-      // After each setting: whoever ends it early has what there is.
+    for (const group of scale.groups) {
+      rows.push(...(await measure(scale, group)));
+      // After each group: whoever ends it early has what there is.
       if (!tiny) writeResults(pipeline.name, { node: process.versions.node }, rows);
     }
     return rows;
   },
 };
 
-/** What bounds a run, measured alone. */
-interface Parts {
-  student: Trained;
-  /** Images a second. */
-  teacher: number;
+/** A run through a link. */
+interface Side {
+  setting: Setting;
+  link: Link;
+  trainer: Trainer;
 }
 
 /**
- * A row for each setting: the run through the link, and before and after it the student alone (the same run
- * taught by labels: the same views, mixed alike, the same network and step, but nobody is asked) and the teacher alone.
+ * A row for each setting. Turn about, so that whatever else the machine does falls on all, train: a run for each
+ * setting through its link, and the student alone, which is the same run taught by labels: the same views, mixed
+ * alike, the same network and step, but nobody is asked. The teacher alone answers clients without a link.
  */
-async function* settings(scale: Scale): AsyncGenerator<Row> {
+async function measure(scale: Scale, group: Setting[]): Promise<Row[]> {
   const cores = twoCores();
   const folder = mkdtempSync(join(tmpdir(), "funmatch-pipeline-"));
-  const teacher = await startTeacher(scale.teacher, { ...scale, folder, cores });
+  const stops: (() => unknown)[] = [];
   try {
-    const o = { folder, cores };
-    const parts = async (name: string, steps: number): Promise<Parts> => ({
-      student: await studentAlone(scale, { ...o, name, steps }),
-      teacher: await teacher.alone({ batch: scale.batch, seconds: scale.seconds.teacher }),
-    });
-    let before = await parts("alone-0", 3 * scale.warmUp);
-    const { student } = before;
-    const steps = scale.warmUp + Math.ceil(scale.seconds.run * (student.steps / student.seconds));
-    for (const [i, setting] of scale.settings.entries()) {
-      const whole = await throughLink(scale, setting, { ...o, teacher, name: `run-${i}`, steps });
-      const after = await parts(`alone-${i + 1}`, Math.ceil((scale.warmUp + steps) / 2));
-      yield rowOf(scale, setting, { whole, parts: [before, after], cores });
-      before = after;
+    const teacher = await startTeacher(scale.teacher, { ...scale, folder, cores });
+    stops.push(teacher.stop);
+    const o = { folder, core: cores?.student, inFlight: IN_FLIGHT };
+    const alone = await startTrainer({ ...configOf(scale), design: "labels" }, { ...o, name: "labels" });
+    stops.push(alone.kill);
+    const sides: Side[] = [];
+    for (const [i, setting] of group.entries()) {
+      const link = await startLink(teacher.url, setting);
+      stops.push(link.stop);
+      bind(link.pid, cores?.teacher);
+      const teachers = [{ url: `${link.url}/v1/models/bench` }];
+      const config = { ...configOf(scale), design: "funmatch", teachers };
+      const trainer = await startTrainer(config, { ...o, name: `run-${i}` });
+      stops.push(trainer.kill);
+      sides.push({ setting, link, trainer });
     }
+    const teaching: number[] = [];
+    for (let round = 0; round < scale.rounds; round++) {
+      for (const trainer of [alone, ...sides.map((side) => side.trainer)])
+        await trainer.turn(scale.seconds.run);
+      teaching.push(await teacher.alone({ batch: scale.batch, seconds: scale.seconds.teacher }));
+    }
+    const parts = { student: await alone.end(), teacher: teaching };
+    const rows: Row[] = [];
+    for (const side of sides) rows.push(await rowOf(scale, side, parts, cores));
+    return rows;
   } finally {
-    await teacher.stop();
+    for (const stop of stops.reverse()) await stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** What the run through the link and the student alone have in common. */
-function configOf({ student, resolution, batch }: Scale, steps: number): object {
+/** What the runs and the student alone have in common. */
+function configOf({ student, resolution, batch }: Scale): object {
   return {
     data: { train: { fashion: "train" } },
     student: { model: "bit", blocks: student.blocks, width: student.width, resolution },
-    ...{ batch, length: { steps } },
+    batch,
     optimizer: { kind: "adam", learningRate: 1e-4, weightDecay: 1e-4, clip: 1 },
-    log: { everySteps: 1, tensorboard: false },
     ...{ threads: 1, workers: 1 },
   };
 }
 
-interface RunOrder {
-  folder: string;
-  name: string;
-  cores?: Cores;
-  steps: number;
+interface Parts {
+  student: Turn[];
+  /** Images a second in each round. */
+  teacher: number[];
 }
 
-function studentAlone(scale: Scale, { folder, name, cores, steps }: RunOrder): Promise<Trained> {
-  const o = { folder, name, core: cores?.student, warmUp: scale.warmUp };
-  return trained({ ...configOf(scale, steps), design: "labels" }, o);
-}
-
-interface Whole extends Trained {
-  /** What the link carried for one step, towards the teacher. */
-  bytesPerStep: number;
-}
-
-async function throughLink(
-  scale: Scale,
-  setting: Setting,
-  { teacher, folder, name, cores, steps }: RunOrder & { teacher: Teacher },
-): Promise<Whole> {
-  const link = await startLink(teacher.url, setting);
-  try {
-    bind(link.pid, cores?.teacher);
-    const config = {
-      ...configOf(scale, steps),
-      design: "funmatch",
-      teachers: [{ url: `${link.url}/v1/models/bench` }],
-    };
-    const run = await trained(config, { folder, name, core: cores?.student, warmUp: scale.warmUp });
-    return { ...run, bytesPerStep: (await link.carried()).up / steps };
-  } finally {
-    link.stop();
-  }
-}
-
-function rowOf(
-  { batch }: Scale,
-  { roundTripMs, megabitsPerSecond }: Setting,
-  { whole, parts, cores }: { whole: Whole; parts: Parts[]; cores?: Cores },
-): Row {
-  const rate = ({ steps, seconds }: Trained) => (steps * batch) / seconds;
-  const link = (batch * megabitsPerSecond * 1e6) / 8 / whole.bytesPerStep;
-  const students = parts.map(({ student }) => rate(student));
-  const teachers = parts.map(({ teacher }) => teacher);
-  const peers = { "student alone": median(students), "teacher alone": median(teachers), link };
+async function rowOf(
+  { batch, resolution }: Scale,
+  { setting, link, trainer }: Side,
+  parts: Parts,
+  cores?: Cores,
+): Promise<Row> {
+  const turns = await trainer.end();
+  const rate = ({ steps, seconds }: Turn) => (steps * batch) / seconds;
+  const [whole, student] = [turns.map(rate), parts.student.map(rate)];
+  const { up } = await link.carried();
+  const peers = {
+    "student alone": median(student),
+    "teacher alone": median(parts.teacher),
+    link: (setting.megabitsPerSecond * 1e6) / 8 / (resolution ** 2 * 3),
+  };
+  const sum = (of: (turn: Turn) => number) => turns.reduce((total, turn) => total + of(turn), 0);
   return {
-    name: `${roundTripMs} ms, ${megabitsPerSecond} Mbit/s`,
-    ...{ dtype: "float32", unit: "images/s", ours: rate(whole), peers },
-    ratio: rate(whole) / Math.min(...Object.values(peers)), // the efficiency
+    name: `${setting.roundTripMs} ms, ${setting.megabitsPerSecond} Mbit/s`,
+    ...{ dtype: "float32", unit: "images/s", ours: median(whole), peers },
+    ratio: median(whole) / Math.min(...Object.values(peers)), // the efficiency
     details: {
-      "share of the time that the student waits for the teacher": whole.waitedSeconds / whole.seconds,
-      "steps counted": whole.steps,
-      "seconds counted": whole.seconds,
-      "student alone, before and after, images/s": students.map((each) => each.toFixed(1)).join(" "),
-      "teacher alone, before and after, images/s": teachers.map((each) => each.toFixed(1)).join(" "),
-      "bytes a step": whole.bytesPerStep,
+      "efficiency in each round": whole
+        .map((each, i) => each / Math.min(student[i]!, parts.teacher[i]!, peers.link))
+        .map((each) => each.toFixed(3))
+        .join(" "),
+      "share of the time that the student waits for the teacher":
+        sum((turn) => turn.waitedSeconds) / sum((turn) => turn.seconds),
+      "steps counted": sum((turn) => turn.steps),
+      "seconds counted": sum((turn) => turn.seconds),
+      "MB carried to the teacher": up / 1e6,
+      // Where others use the machine: what it computed itself, and how much of its core it got.
+      "processor ms a step, run and student alone": [turns, parts.student].map(cpuOfStep).join(" "),
+      "share of the core, run and student alone": [turns, parts.student].map(shareOfCore).join(" "),
       cores: cores ? `student ${cores.student}, teacher and link ${cores.teacher}` : "not bound",
     },
   };
+}
+
+function cpuOfStep(turns: Turn[]): string {
+  return median(turns.map(({ whole }) => (1000 * whole.cpuSeconds) / whole.steps)).toFixed(1);
+}
+
+function shareOfCore(turns: Turn[]): string {
+  return median(turns.map(({ whole }) => whole.cpuSeconds / whole.seconds)).toFixed(2);
 }
