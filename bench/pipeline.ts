@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BitConfig, bitBlocks } from "@funmatch/models";
-import { type Benchmark, median, type Row, writeResults } from "./benchmark.ts";
+import { type Benchmark, median, quantile, type Row, writeResults } from "./benchmark.ts";
 import { bind, type Cores, twoCores } from "./pipeline/cores.ts";
 import { type Link, startLink } from "./pipeline/start-link.ts";
 import { startTeacher } from "./pipeline/teacher.ts";
@@ -139,7 +139,7 @@ async function rowOf(
   cores?: Cores,
 ): Promise<Row> {
   const turns = await trainer.end();
-  const rate = ({ steps, seconds }: Turn) => (steps * batch) / seconds;
+  const rate = ({ steps }: Turn) => (steps.length * batch) / sum(steps);
   const [whole, student] = [turns.map(rate), parts.student.map(rate)];
   const { up } = await link.carried();
   const peers = {
@@ -147,7 +147,7 @@ async function rowOf(
     "teacher alone": median(parts.teacher),
     link: (setting.megabitsPerSecond * 1e6) / 8 / (resolution ** 2 * 3),
   };
-  const sum = (of: (turn: Turn) => number) => turns.reduce((total, turn) => total + of(turn), 0);
+  const steps = turns.flatMap((turn) => turn.steps);
   return {
     name: `${setting.roundTripMs} ms, ${setting.megabitsPerSecond} Mbit/s`,
     ...{ dtype: "float32", unit: "images/s", ours: median(whole), peers },
@@ -158,16 +158,27 @@ async function rowOf(
         .map((each) => each.toFixed(3))
         .join(" "),
       "share of the time that the student waits for the teacher":
-        sum((turn) => turn.waitedSeconds) / sum((turn) => turn.seconds),
-      "steps counted": sum((turn) => turn.steps),
-      "seconds counted": sum((turn) => turn.seconds),
+        sum(turns.map((turn) => turn.waitedSeconds)) / sum(steps),
+      "steps counted": steps.length,
+      "seconds counted": sum(steps),
       "MB carried to the teacher": up / 1e6,
-      // Where others use the machine: what it computed itself, and how much of its core it got.
+      // Where others use the machine: its undisturbed steps, what it computed itself, and how much of its core it got.
+      "fastest tenth of steps, ms, run and student alone": [turns, parts.student].map(fastest).join(" "),
       "processor ms a step, run and student alone": [turns, parts.student].map(cpuOfStep).join(" "),
       "share of the core, run and student alone": [turns, parts.student].map(shareOfCore).join(" "),
       cores: cores ? `student ${cores.student}, teacher and link ${cores.teacher}` : "not bound",
     },
   };
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** The time, in ms, that a tenth of the steps do not exceed. */
+function fastest(turns: Turn[]): string {
+  const steps = turns.flatMap((turn) => turn.steps);
+  return (1000 * quantile(steps, 0.1)).toFixed(1);
 }
 
 function cpuOfStep(turns: Turn[]): string {

@@ -20,10 +20,9 @@ export interface Trainer {
 
 /** Steps of one turn, but for the one in which it began and those whose answers may have come while it was stopped. */
 export interface Turn {
-  steps: number;
-  /** From the moment in which the loop wanted a step to the step's end: views, teacher and student. */
-  seconds: number;
-  /** Of these, spent standing idle for the teacher alone. */
+  /** Of each step, in seconds, from the moment in which the loop wanted it to its end: views, teacher and student. */
+  steps: number[];
+  /** Of these seconds, spent standing idle for the teacher alone. */
   waitedSeconds: number;
   /** Of the whole turn: its length, the processor time of the process, and all its steps. */
   whole: { seconds: number; cpuSeconds: number; steps: number };
@@ -121,11 +120,9 @@ function turnsIn(path: string, stopSeconds: number): Line[][] {
 
 function turnOf(lines: Line[], whole: Omit<Turn["whole"], "steps">, inFlight: number): Turn {
   const counted = lines.slice(inFlight);
-  const sum = (of: (line: Line) => number) => counted.reduce((total, line) => total + of(line), 0);
   return {
-    steps: counted.length,
-    seconds: sum(({ stepSeconds }) => stepSeconds!),
-    waitedSeconds: sum(({ waitedSeconds }) => waitedSeconds ?? 0),
+    steps: counted.map(({ stepSeconds }) => stepSeconds!),
+    waitedSeconds: counted.reduce((sum, { waitedSeconds = 0 }) => sum + waitedSeconds, 0),
     whole: { ...whole, steps: lines.length },
   };
 }
