@@ -5,12 +5,14 @@
 import type { Benchmark } from "./benchmark.ts";
 import { fairness } from "./fairness.ts";
 import { gateway } from "./gateway.ts";
+import { pipeline } from "./pipeline.ts";
+import { scale } from "./scale.ts";
 import { serve } from "./serve.ts";
 import { step } from "./step.ts";
 import { table } from "./table.ts";
 import { views } from "./views.ts";
 
-const BENCHMARKS: Benchmark[] = [step, views, serve, fairness, gateway];
+const BENCHMARKS: Benchmark[] = [step, views, serve, fairness, gateway, pipeline, scale];
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => arg !== "--tiny");

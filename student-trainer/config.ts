@@ -158,8 +158,8 @@ export const trainSchema = z.strictObject({
     .prefault({}),
   /** `tensorboard`: the figures also as event files, in the run's folder of that name. */
   log: z.strictObject({ everySteps: count.default(10), tensorboard: z.boolean().default(true) }).prefault({}),
-  /** Steps whose views and teacher answers are prepared ahead of the student. */
-  inFlight: z.int().min(1).max(256).default(8),
+  /** Steps whose views and teacher answers are prepared ahead of the student; absent: 8, or as many up to 64 as the way to the teacher takes. */
+  inFlight: z.int().min(1).max(256).optional(),
   /** Images in one request; absent: as many as each teacher's limits allow, written into the run's config. */
   chunk: count.optional(),
   /** Threads inside one TensorFlow operation; absent: one a core. Part of the run, since sums depend on it. */

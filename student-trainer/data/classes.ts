@@ -92,7 +92,8 @@ function readNames(file: string): string[] {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const met = new Set<string>();
+  const twice = names.find((name) => met.size === met.add(name).size);
   if (twice !== undefined) throw new UserError(`${file} names the class ${twice} twice`);
   return names;
 }

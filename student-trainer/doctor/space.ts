@@ -9,6 +9,7 @@ import { studentModel } from "../learn/student.ts";
 import { openNetwork } from "../learn/student-network.ts";
 import { diskUse } from "../plan/disk.ts";
 import { bytes } from "../report/words.ts";
+import { LEAST } from "../teach/window-size.ts";
 import { type Finding, fault, warning, well } from "./finding.ts";
 
 /** Whether what the run writes fits the disk, and what it holds the memory. */
@@ -70,7 +71,7 @@ async function existing(folder: string): Promise<string> {
 const EMPTY_BYTES = 400e6;
 
 function checkMemory(config: TrainConfig, state: number): Finding {
-  const batches = (config.inFlight + 1) * bytesOfBatch(poolOptions(config));
+  const batches = ((config.inFlight ?? LEAST) + 1) * bytesOfBatch(poolOptions(config));
   // Beside the state its gradients and, while a checkpoint is written, a copy.
   const least = EMPTY_BYTES + 3 * state + batches;
   const free = process.availableMemory();

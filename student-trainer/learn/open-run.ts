@@ -1,10 +1,12 @@
 import { availableParallelism } from "node:os";
 import { UserError } from "@funmatch/config";
 import { splitsOf, type TrainConfig } from "../config.ts";
+import { bytesOfBatch } from "../data/layers.ts";
 import { openPool, type PoolOptions, type ViewPool } from "../data/pool.ts";
 import type { Source } from "../data/source.ts";
 import type { Teacher } from "../teach/client.ts";
 import { DESIGNS, type Design } from "../teach/designs.ts";
+import { type WindowSize, windowSize } from "../teach/window-size.ts";
 import { readCheckpoint } from "./best-checkpoint.ts";
 import { checkEvaluation } from "./check-evaluation.ts";
 import { type Checkpoint, readNewestCheckpoint } from "./checkpoint.ts";
@@ -108,6 +110,11 @@ export function poolOptions(config: TrainConfig): PoolOptions {
     workers: config.workers ?? Math.min(8, availableParallelism()),
     maxCorrupt: config.data.maxCorrupt,
   };
+}
+
+/** How many steps of a run are under way beside the one being learned. */
+export function windowOf(config: TrainConfig): WindowSize {
+  return windowSize({ inFlight: config.inFlight, batchBytes: bytesOfBatch(poolOptions(config)) });
 }
 
 function beginning(config: TrainConfig, dataDigest: string): Standing {

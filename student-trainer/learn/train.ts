@@ -7,11 +7,12 @@ import { SAMPLES, writeSamples } from "../report/samples.ts";
 import type { Summary } from "../report/summary.ts";
 import { type Lecturer, openTeaching } from "../teach/teaching.ts";
 import { type Lesson, lessons } from "../teach/window.ts";
+import { LEAST } from "../teach/window-size.ts";
 import type { FigureLine } from "../tensorboard/event-file.ts";
 import { agree } from "./agree.ts";
 import { isDue, openExaminer } from "./examiner.ts";
 import { teacherRecords } from "./ledger.ts";
-import { type OpenRun, openRun } from "./open-run.ts";
+import { type OpenRun, openRun, windowOf } from "./open-run.ts";
 import { openRecord } from "./record.ts";
 import { openRunFolder, type RunFolder, writeConfig } from "./run-folder.ts";
 import { scheduleMultiplier } from "./schedule.ts";
@@ -63,7 +64,7 @@ async function trainIn(
     await agree(folder, config, { ...run, lecturers: teachers, signal, say });
   const teach = await openTeaching({
     ...{ teachers, data, pool, signal },
-    inFlight: config.inFlight,
+    inFlight: config.inFlight ?? LEAST,
     directory: folder.path,
     onProgress: (url, done, of) => say(`asked ${url} for ${done} of ${of} training images`),
   });
@@ -82,7 +83,7 @@ async function trainIn(
   let inStep = false; // while it is, nobody knows whether the student is before or after the step
   try {
     await examiner.examineIfDue(); // what was interrupted in the last sitting
-    const steps = { from: at.step + 1, to: total + 1, inFlight: config.inFlight };
+    const steps = { from: at.step + 1, to: total + 1, inFlight: windowOf(config) };
     let wantedAt = performance.now();
     for await (const lesson of lessons({ ...steps, batchOf: pool.train, teach, signal })) {
       const { step, views } = lesson.batch;

@@ -7,6 +7,7 @@ import { chunkOf, fixedViewOf } from "../learn/teacher-views.ts";
 import { ahead } from "../teach/ahead.ts";
 import { askPieces } from "../teach/chunks.ts";
 import type { Taught } from "../teach/window.ts";
+import { LEAST, underWay } from "../teach/window-size.ts";
 import { nameOfTeacher } from "../teachers.ts";
 import { tallied } from "./tally.ts";
 
@@ -38,7 +39,7 @@ export async function tryViews({
   const batches: TrainBatch[] = [];
   const clock = startClock(seconds);
   const to = Number.POSITIVE_INFINITY;
-  for await (const batch of ahead({ from: 0, to, inFlight: config.inFlight, start, signal })) {
+  for await (const batch of ahead({ from: 0, to, inFlight: config.inFlight ?? LEAST, start, signal })) {
     if (batches.length < KEPT) batches.push(batch);
     else pool.release(batch);
     if (clock.isOver()) break;
@@ -86,12 +87,22 @@ async function tryTeacher(which: number, o: Try & { batches: TrainBatch[] }): Pr
       await askPieces(teacher.ask, views, chunks, { purpose: "train", requestId, signal });
     } while (!clock.isOver());
   };
-  await askUntil(startClock(seconds / 3));
+  const alone = startClock(seconds / 3);
+  await askUntil(alone);
   const { computePerImage, linkSeconds } = tally;
   const clock = startClock((seconds * 2) / 3);
-  await Promise.all(Array.from({ length: config.inFlight }, () => askUntil(clock)));
+  const atOnce = config.inFlight ?? askedAtOnce(alone.pace(images), computePerImage, questions[0]!);
+  await Promise.all(Array.from({ length: atOnce }, () => askUntil(clock)));
   const known = { name: nameOfTeacher(spec), inProcess: "file" in spec, asked: tally.images };
   return { ...clock.pace(images), ...known, computePerImage, linkSeconds };
+}
+
+/** As many as keep the teacher busy however long the way is, as a run's window does. */
+function askedAtOnce(alone: Pace, computePerImage: number | undefined, { views }: Question): number {
+  if (computePerImage === undefined) return LEAST;
+  const usualSeconds = computePerImage * views.shape[0];
+  const waySeconds = (alone.seconds / alone.images) * views.shape[0];
+  return underWay({ waySeconds, usualSeconds, batchBytes: views.data.length });
 }
 
 async function questionsFor(

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TrainConfig } from "../config.ts";
 import { FIRST_CHAIN, ledgerLine } from "../learn/ledger.ts";
-import type { OpenRun } from "../learn/open-run.ts";
+import { type OpenRun, windowOf } from "../learn/open-run.ts";
 import { targetsOf } from "../learn/targets.ts";
 import type { Teach } from "../teach/teaching.ts";
 import { type Lesson, lessons } from "../teach/window.ts";
@@ -34,7 +34,7 @@ export async function rehearse(o: {
 }): Promise<Rehearsal> {
   const { run, config, seconds, signal } = o;
   const { pool, student, classes } = run;
-  const { inFlight } = config;
+  const inFlight = windowOf(config);
   const folder = await mkdtemp(join(tmpdir(), "funmatch-rehearsal-"));
   const path = join(folder, "state.npz");
   try {
@@ -64,7 +64,7 @@ export async function rehearse(o: {
       pool.release(batch);
       const now = performance.now();
       const done = batch.step - from + 1;
-      const isWarmUp = done === 1 || (done <= inFlight && now < until);
+      const isWarmUp = done === 1 || (done <= inFlight.now() && now < until);
       if (isWarmUp) until = now + seconds * 1000;
       else {
         timed.push((now - last) / 1000);

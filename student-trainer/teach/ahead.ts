@@ -2,7 +2,8 @@ import { follow } from "./follower.ts";
 
 /**
  * Yields what `start(i)` promises for i = from, from+1, … below `to`, strictly in that order, while
- * `inFlight` further ones are already under way: memory is bounded by `inFlight` + 1 results.
+ * `inFlight` further ones are already under way: memory is bounded by `inFlight` + 1 results. A function says how many
+ * may be from then on.
  *
  * A failure surfaces when its turn comes. Then, and when the caller stops early or `signal` is aborted,
  * the signal that the others were given is aborted.
@@ -12,7 +13,7 @@ import { follow } from "./follower.ts";
 export async function* ahead<T>(o: {
   from: number;
   to: number;
-  inFlight: number;
+  inFlight: number | (() => number);
   start: (i: number, signal: AbortSignal) => Promise<T>;
   signal?: AbortSignal;
 }): AsyncGenerator<T> {
@@ -20,8 +21,9 @@ export async function* ahead<T>(o: {
   const { signal } = follower;
   const window: Promise<T>[] = [];
   let next = o.from;
+  const size = typeof o.inFlight === "function" ? o.inFlight : () => o.inFlight as number;
   const refill = () => {
-    for (; window.length < o.inFlight && next < o.to; next++) {
+    for (; window.length < size() && next < o.to; next++) {
       const started = o.start(next, signal);
       started.catch(() => {}); // heard when its turn comes
       window.push(started);

@@ -1,5 +1,6 @@
 import type { TrainBatch } from "../data/batch.ts";
 import { ahead } from "./ahead.ts";
+import type { WindowSize } from "./window-size.ts";
 
 /** What one teacher says of one batch. */
 export interface Taught {
@@ -36,24 +37,31 @@ export function isVerified({ taught }: Pick<Lesson, "taught">): boolean {
 export async function* lessons(o: {
   from: number;
   to: number;
-  inFlight: number;
+  inFlight: number | WindowSize;
   batchOf: (step: number) => Promise<TrainBatch>;
   /** Absent where labels teach. */
   teach?: (batch: TrainBatch, signal: AbortSignal) => Promise<Taught[]>;
   signal?: AbortSignal;
 }): AsyncGenerator<Lesson> {
   const start = async (step: number, signal: AbortSignal) => {
+    const startedAt = performance.now();
     const batch = await o.batchOf(step);
     const madeAt = performance.now();
     signal.throwIfAborted();
     const taught = await o.teach?.(batch, signal);
-    return { batch, taught, madeAt, taughtAt: performance.now() };
+    return { batch, taught, startedAt, madeAt, taughtAt: performance.now() };
   };
-  const { from, to, inFlight, signal } = o;
+  const { from, to, signal } = o;
+  const size = typeof o.inFlight === "number" ? undefined : o.inFlight;
+  const inFlight = typeof o.inFlight === "number" ? o.inFlight : o.inFlight.now;
   let wantedAt = performance.now();
-  for await (const { batch, taught, madeAt, taughtAt } of ahead({ from, to, inFlight, start, signal })) {
+  for await (const started of ahead({ from, to, inFlight, start, signal })) {
+    const { batch, taught, startedAt, madeAt, taughtAt } = started;
     const waited = taught ? Math.max(0, taughtAt - Math.max(wantedAt, madeAt)) : 0;
+    const handedAt = performance.now();
     yield { batch, taught: taught ?? [], waitedSeconds: waited / 1000 };
     wantedAt = performance.now();
+    const [way, student] = [taughtAt - startedAt, wantedAt - handedAt];
+    size?.saw({ waySeconds: way / 1000, studentSeconds: student / 1000 });
   }
 }
