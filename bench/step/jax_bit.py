@@ -1,5 +1,6 @@
 """BiT ResNet v2 in JAX as in big_vision's models/bit.py: shared/models/bit.ts."""
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax_layers import Parameters, convolve, normalise
 

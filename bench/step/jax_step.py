@@ -17,10 +17,10 @@ class JaxStep:
     """Loss, gradients, clipping by the global norm, Adam, weight decay, in one compiled function."""
 
     def __init__(self, task: dict, weights: dict[str, np.ndarray]) -> None:
-        is_statistic = lambda name: name.endswith(("/mean", "/variance"))
         values = {name: jnp.asarray(value) for name, value in weights.items()}
-        self.statistics = {name: value for name, value in values.items() if is_statistic(name)}
-        self.params = {name: value for name, value in values.items() if not is_statistic(name)}
+        moving = [name for name in values if name.endswith(("/mean", "/variance"))]
+        self.statistics = {name: values[name] for name in moving}
+        self.params = {name: value for name, value in values.items() if name not in self.statistics}
         optimizer = optax.chain(
             optax.clip_by_global_norm(task["clip"]),
             optax.scale_by_adam(),

@@ -20,7 +20,10 @@ def vit(model: dict, params: Parameters, x, dtype):
 
 def attention(params: Parameters, name: str, x, heads: int, dtype):
     images, tokens, width = x.shape
-    split = lambda part: dense(params, f"{name}/{part}", x, dtype).reshape(images, tokens, heads, width // heads)
+
+    def split(part: str):
+        return dense(params, f"{name}/{part}", x, dtype).reshape(images, tokens, heads, width // heads)
+
     query = split("query") * (width // heads) ** -0.5
     scores = jnp.einsum("nqhd,nkhd->nhqk", query, split("key"))
     seen = jnp.einsum("nhqk,nkhd->nqhd", jax.nn.softmax(scores), split("value"))

@@ -10,8 +10,12 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
+
+# Images and the teacher's logits to the loss and the global norm of its gradients.
+Step = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
 
 def main() -> None:
@@ -22,7 +26,10 @@ def main() -> None:
     began = time.perf_counter()
     with np.load(task["weights"]) as file:
         step = make(task, dict(file))
-    answer = lambda **figures: print(json.dumps({**figures, "peakMemoryMb": peak_memory()}), file=answers)
+
+    def answer(**figures: float) -> None:
+        print(json.dumps({**figures, "peakMemoryMb": peak_memory()}), file=answers)
+
     answer(milliseconds=(time.perf_counter() - began) * 1000)
     for line in sys.stdin:
         number = int(line)
@@ -35,7 +42,7 @@ def main() -> None:
             forget_peak()
 
 
-def make(task: dict, weights: dict[str, np.ndarray]):
+def make(task: dict, weights: dict[str, np.ndarray]) -> Step:
     if task["library"] == "JAX":
         # XLA takes as many threads as there are cores for it.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["configuration"]["threads"]])
@@ -48,9 +55,10 @@ def make(task: dict, weights: dict[str, np.ndarray]):
 
 
 def batch_of(task: dict, number: int) -> tuple[np.ndarray, np.ndarray]:
-    read = lambda kind, dtype: np.fromfile(f"{task['batches']}/{kind}-{number}.bin", dtype)
-    images = read("images", "uint8").reshape(task["batch"], task["resolution"], task["resolution"], 3)
-    return images, read("targets", "float32").reshape(task["batch"], -1)
+    images = np.fromfile(f"{task['batches']}/images-{number}.bin", "uint8")
+    targets = np.fromfile(f"{task['batches']}/targets-{number}.bin", "float32")
+    pixels = (task["batch"], task["resolution"], task["resolution"], 3)
+    return images.reshape(pixels), targets.reshape(task["batch"], -1)
 
 
 def peak_memory() -> float:

@@ -6,7 +6,7 @@ from torch_layers import Dense, parameter
 # Stride and activation of each block; all else is told by the weights.
 LARGE = [(1, "relu"), (2, "relu"), (1, "relu"), (2, "relu"), (1, "relu"), (1, "relu"), (2, "hardswish")]
 LARGE += [(1, "hardswish")] * 5 + [(2, "hardswish")] + [(1, "hardswish")] * 2
-ACTIVATIONS = {"none": lambda x: x, "relu": F.relu, "hardswish": F.hardswish}
+ACTIVATIONS = {"none": torch.nn.Identity(), "relu": F.relu, "hardswish": F.hardswish}
 
 
 class Norm(torch.nn.Module):
@@ -54,7 +54,10 @@ class Block(torch.nn.Module):
 
     def __init__(self, weights, name: str, stride: int, activation: str, momentum: float) -> None:
         super().__init__()
-        norm = lambda which, after: Norm(weights, f"{name}/{which}_bn", momentum, after)
+
+        def norm(which: str, after: str) -> Norm:
+            return Norm(weights, f"{name}/{which}_bn", momentum, after)
+
         self.expand = None
         if f"{name}/expand/kernel" in weights:
             self.expand = torch.nn.Sequential(Convolution(weights, f"{name}/expand"), norm("expand", activation))
@@ -84,9 +87,11 @@ class MobileNetV3(torch.nn.Module):
     def __init__(self, weights, model) -> None:
         super().__init__()
         momentum = model["momentum"]
-        layer = lambda name, stride: torch.nn.Sequential(
-            Convolution(weights, name, stride), Norm(weights, f"{name}_bn", momentum, "hardswish")
-        )
+
+        def layer(name: str, stride: int) -> torch.nn.Module:
+            norm = Norm(weights, f"{name}_bn", momentum, "hardswish")
+            return torch.nn.Sequential(Convolution(weights, name, stride), norm)
+
         self.root = layer("conv", 2)
         self.blocks = torch.nn.ModuleList(
             Block(weights, f"block{i:02}", stride, activation, momentum)
