@@ -15,41 +15,38 @@ export interface Tried {
 export const TRIAL_STEPS = 5;
 const PATIENCE_MS = 8000;
 
-/** Every configuration that a library is tried in, and from the fastest of these on with the changes after it. */
-function configurations(library: Configuration["library"], task: StepTask, threads: number): Configuration[] {
-  const plain = { library, threads, jemalloc: false };
-  if (library === "JAX") return [plain];
-  const of = (
-    compile: Configuration["compile"],
-    layout: Configuration["layout"],
-    optimizer: Configuration["optimizer"],
-  ): Configuration => ({ ...plain, compile, layout, optimizer });
+/** What each library begins with, and the changes to the fastest so far that are tried one after another. */
+function ways(
+  library: Configuration["library"],
+  task: StepTask,
+): [Partial<Configuration>, Partial<Configuration>[]] {
+  const anywhere: Partial<Configuration>[] = [{ jemalloc: true }, { threads: 1 }];
+  if (library === "JAX") return [{}, anywhere];
   // Of a ViT only the patches have a layout.
-  const other = task.model.kind === "vit" ? [] : [of("no", "contiguous_format", "fused")];
-  return [
-    ...other,
-    of("no", "channels_last", "fused"),
-    of("no", "channels_last", "foreach"),
-    of("default", "channels_last", "fused"),
-    of("default", "channels_last", "compiled"),
-    of("max-autotune", "channels_last", "fused"),
+  const layout: Partial<Configuration>[] = task.model.kind === "vit" ? [] : [{ layout: "contiguous_format" }];
+  const compiled: Partial<Configuration>[] = [
+    { compile: "default" },
+    { compile: "max-autotune" },
+    { optimizer: "compiled" },
   ];
+  const eager = { compile: "no", layout: "channels_last", optimizer: "fused" } as const;
+  return [eager, [...layout, { optimizer: "foreach" }, ...anywhere, ...compiled]];
 }
 
-/** Tries a library in all its configurations for some steps each. The fastest is the first. */
+/** Tries a library in its configurations for some steps each. The fastest is the first. */
 export async function tryAll(
   library: Configuration["library"],
   task: StepTask,
   threads: number,
   o: { environment: Environment; jemalloc: string },
 ): Promise<Tried[]> {
-  const tried: Tried[] = [];
-  const best = () => tried.toSorted((a, b) => a.milliseconds - b.milliseconds);
-  for (const configuration of configurations(library, task, threads))
-    tried.push(await tryOne(configuration, task, o));
-  for (const change of [{ jemalloc: true }, { threads: 1 }])
-    tried.push(await tryOne({ ...best()[0]!.configuration, ...change }, task, o));
-  return best();
+  const [first, changes] = ways(library, task);
+  let tried = [await tryOne({ library, threads, jemalloc: false, ...first }, task, o)];
+  for (const change of changes) {
+    tried.push(await tryOne({ ...tried[0]!.configuration, ...change }, task, o));
+    tried = tried.toSorted((a, b) => a.milliseconds - b.milliseconds);
+  }
+  return tried;
 }
 
 async function tryOne(
