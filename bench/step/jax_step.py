@@ -21,11 +21,12 @@ class JaxStep:
         moving = [name for name in values if name.endswith(("/mean", "/variance"))]
         self.statistics = {name: values[name] for name in moving}
         self.params = {name: value for name, value in values.items() if name not in self.statistics}
+        decays = {name: name.endswith("/kernel") for name in self.params}
         optimizer = optax.chain(
             optax.clip_by_global_norm(task["clip"]),
             optax.scale_by_adam(),
             optax.scale(task["learningRate"]),
-            optax.add_decayed_weights(task["weightDecay"], {name: name.endswith("/kernel") for name in self.params}),
+            optax.add_decayed_weights(task["weightDecay"], decays),
             optax.scale(-1.0),
         )
         self.kept = optimizer.init(self.params)

@@ -1,4 +1,4 @@
-"""ViT in JAX as in big_vision's models/vit.py, with learned positions and the mean of all tokens: shared/models/vit.ts."""
+"""ViT in JAX as in big_vision's vit.py, positions learned, all tokens averaged: shared/models/vit.ts."""
 import jax
 import jax.numpy as jnp
 from jax_layers import Parameters, convolve, dense, normalise

@@ -2,9 +2,9 @@
 
     python peer.py '{"library": "PyTorch", "model": {...}, "weights": "weights.npz", ...}'
 
-Reads a step's number from each line of standard input and answers one line of JSON; the first answer comes unasked,
-when the step is ready. Batches are `<batches>/images-<step>.bin`, uint8 [N,R,R,3], and `targets-<step>.bin`,
-float32 [N,K].
+Reads a step's number from each line of standard input and answers one line of JSON; the first answer comes
+unasked, when the step is ready. Batches are `<batches>/images-<step>.bin`, uint8 [N,R,R,3], and
+`targets-<step>.bin`, float32 [N,K].
 """
 import json
 import os

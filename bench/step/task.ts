@@ -88,7 +88,7 @@ export async function writeTask(size: StepSize, steps: number, folder: string): 
     writeFileSync(join(batches, `images-${step}.bin`), images);
     writeFileSync(join(batches, `targets-${step}.bin`), noise(`targets ${step}`, batch * model.classes));
   }
-  return { ...size, weights, batches, dtype: "float32", learningRate: 1e-4, weightDecay: 1e-4, clip: 1 };
+  return { ...size, weights, batches, dtype: "float32", learningRate: 3e-5, weightDecay: 1e-4, clip: 1 };
 }
 
 /** With a head that is not zero: else the first losses would say little about the network before it. */

@@ -17,7 +17,7 @@ class Norm(torch.nn.Module):
 
 
 class Convolution(torch.nn.Module):
-    """With its kernel standardised at each step, by timm's way: the batch_norm of one image, which is the fastest."""
+    """With its kernel standardised at each step as timm does it: by a batch_norm of one image."""
 
     def __init__(self, weights, name: str, stride: int) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ ACTIVATIONS = {"none": torch.nn.Identity(), "relu": F.relu, "hardswish": F.hards
 
 
 class Norm(torch.nn.Module):
-    """BatchNorm by the batch's own statistics. torch moves the running ones by the unbiased variance, which no step reads."""
+    """BatchNorm by the batch's statistics. Running ones take the unbiased variance; no step reads them."""
 
     def __init__(self, weights, name: str, momentum: float, activation: str) -> None:
         super().__init__()
@@ -31,7 +31,8 @@ class Convolution(torch.nn.Module):
 
     def __init__(self, weights, name: str, stride: int = 1, depthwise: bool = False) -> None:
         super().__init__()
-        self.kernel = parameter(weights[f"{name}/kernel"].transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)))
+        kernel = weights[f"{name}/kernel"]
+        self.kernel = parameter(kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)))
         self.stride = stride
         self.groups = self.kernel.shape[0] if depthwise else 1
 
@@ -60,7 +61,8 @@ class Block(torch.nn.Module):
 
         self.expand = None
         if f"{name}/expand/kernel" in weights:
-            self.expand = torch.nn.Sequential(Convolution(weights, f"{name}/expand"), norm("expand", activation))
+            expand = Convolution(weights, f"{name}/expand")
+            self.expand = torch.nn.Sequential(expand, norm("expand", activation))
         depthwise = Convolution(weights, f"{name}/depthwise", stride, depthwise=True)
         self.depthwise = torch.nn.Sequential(depthwise, norm("depthwise", activation))
         self.squeeze = None
@@ -69,7 +71,8 @@ class Block(torch.nn.Module):
                 Dense(weights[f"{name}/{part}/kernel"], weights[f"{name}/{part}/bias"])
                 for part in ("squeeze", "excite")
             )
-        self.project = torch.nn.Sequential(Convolution(weights, f"{name}/project"), norm("project", "none"))
+        project = Convolution(weights, f"{name}/project")
+        self.project = torch.nn.Sequential(project, norm("project", "none"))
         self.stride = stride
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

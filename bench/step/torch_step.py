@@ -36,7 +36,8 @@ class TorchStep:
         configuration = task["configuration"]
         torch.set_num_threads(configuration["threads"])
         self.layout = getattr(torch, configuration["layout"])
-        student = Student(weights, task["model"], task["dtype"] == "bfloat16").to(memory_format=self.layout)
+        student = Student(weights, task["model"], task["dtype"] == "bfloat16")
+        student.to(memory_format=self.layout)
         self.parameters = list(student.parameters())
         self.clip = task["clip"]
         way = configuration["optimizer"]

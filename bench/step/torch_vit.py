@@ -1,4 +1,4 @@
-"""ViT in PyTorch, with our weights: shared/models/vit.ts with learned positions and the mean of all tokens."""
+"""ViT in PyTorch, with our weights: shared/models/vit.ts with learned positions and a mean of all tokens."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -42,10 +42,8 @@ class Block(torch.nn.Module):
         self.before = Norm(weights, f"{name}/LayerNorm_0")
         self.attention = Attention(weights, f"{name}/MultiHeadDotProductAttention_0", heads)
         self.between = Norm(weights, f"{name}/LayerNorm_1")
-        self.wide, self.narrow = (
-            Dense(weights[f"{name}/MlpBlock_0/Dense_{i}/kernel"], weights[f"{name}/MlpBlock_0/Dense_{i}/bias"])
-            for i in (0, 1)
-        )
+        layers = [f"{name}/MlpBlock_0/Dense_{i}" for i in (0, 1)]
+        self.wide, self.narrow = (Dense(weights[f"{each}/kernel"], weights[f"{each}/bias"]) for each in layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.attention(self.before(x))
@@ -60,9 +58,8 @@ class ViT(torch.nn.Module):
         self.kernel = parameter(weights["embedding/kernel"].transpose(3, 2, 0, 1))
         self.bias = parameter(weights["embedding/bias"])
         self.positions = parameter(weights["pos_embedding"])
-        self.blocks = torch.nn.ModuleList(
-            Block(weights, f"Transformer/encoderblock_{layer}", model["heads"]) for layer in range(model["depth"])
-        )
+        names = [f"Transformer/encoderblock_{layer}" for layer in range(model["depth"])]
+        self.blocks = torch.nn.ModuleList(Block(weights, name, model["heads"]) for name in names)
         self.norm = Norm(weights, "Transformer/encoder_norm")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
