@@ -10,8 +10,11 @@ export interface Benchmark {
   what: string;
   /** What it installs or takes that one would want to know beforehand; not with `tiny`. */
   needs?: string;
-  /** `tiny`: the smallest sizes and few repetitions, to show that it runs; its figures mean nothing. */
-  run(o: { tiny: boolean }): Promise<Row[]>;
+  /**
+   * `tiny`: the smallest sizes and few repetitions, to show that it runs; its figures mean nothing. `row`: only what
+   * goes by that name, where a benchmark can be run in parts.
+   */
+  run(o: { tiny: boolean; row?: string }): Promise<Row[]>;
 }
 
 /** One comparison, made in one run on one machine. */

@@ -44,10 +44,11 @@ export async function openEnvironment(o: {
   }
   const python = join(place, "bin/python");
   const at = (script: string) => join(o.scripts, script);
-  // Where torch.compile keeps what it compiled.
+  // Where torch.compile and XLA keep what they compiled.
   const env = {
     ...process.env,
     TORCHINDUCTOR_CACHE_DIR: join(place, "inductor"),
+    JAX_COMPILATION_CACHE_DIR: join(place, "xla"),
     PYTHONDONTWRITEBYTECODE: "1",
   };
   return {

@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: every benchmark, after it has said which these are; `npm run bench -- step`: the named ones;
- * `--tiny`: see that they run.
+ * `--tiny`: see that they run; `--row NAME`: only that part of a long one.
  */
+import { parseArgs } from "node:util";
 import type { Benchmark } from "./benchmark.ts";
 import { fairness } from "./fairness.ts";
 import { gateway } from "./gateway.ts";
@@ -14,15 +15,17 @@ import { views } from "./views.ts";
 
 const BENCHMARKS: Benchmark[] = [step, views, serve, fairness, gateway, pipeline, scale];
 
-const args = process.argv.slice(2);
-const names = args.filter((arg) => arg !== "--tiny");
+const { values, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: { tiny: { type: "boolean", default: false }, row: { type: "string" } },
+});
+const { tiny, row } = values;
 const unknown = names.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
 if (unknown.length > 0) {
   console.error(`there is no benchmark ${unknown.join(", ")}; there are:`);
   for (const benchmark of BENCHMARKS) console.error(inWords(benchmark, false));
   process.exitCode = 2;
 } else {
-  const tiny = args.includes("--tiny");
   if (names.length === 0) {
     console.log("one after another (npm run bench -- NAME runs one of them):");
     for (const benchmark of BENCHMARKS) console.log(inWords(benchmark, tiny));
@@ -30,7 +33,7 @@ if (unknown.length > 0) {
   }
   for (const benchmark of BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name))) {
     console.log(`${benchmark.name}: ${benchmark.what}`);
-    console.log(`${table(await benchmark.run({ tiny }))}\n`);
+    console.log(`${table(await benchmark.run({ tiny, row }))}\n`);
   }
 }
 

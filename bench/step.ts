@@ -1,106 +1,120 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { bitBlocks } from "@funmatch/models";
-import { type Benchmark, median, type Row, ratioOfTimes, writeResults } from "./benchmark.ts";
-import type { StepAnswer, StepOrder, StepSide, StepSize } from "./step-runner.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Benchmark, type Row, writeResults } from "./benchmark.ts";
+import type { Environment } from "./environment.ts";
+import { openPeers } from "./peers.ts";
+import { openJemalloc } from "./step/jemalloc.ts";
+import type { OurWay, StepAnswer } from "./step/ours.ts";
+import { earlierRows } from "./step/results.ts";
+import { rowOf, WARM_UP } from "./step/row.ts";
+import { type Side, startOurs, startPeer } from "./step/sides.ts";
+import { SIZES, type StepSize, type StepTask, TINY_SIZES, writeTask } from "./step/task.ts";
+import { type Tried, tryAll } from "./step/trial.ts";
 
-const R50: StepSize = { blocks: bitBlocks(50), width: 1, classes: 1000, batch: 16, resolution: 128 };
-const TINY: StepSize = { blocks: [1, 1, 1, 1], width: 0.5, classes: 10, batch: 2, resolution: 32 };
+/** A library goes on to the long rounds if its best trial took at most so many times the best of all. */
+const IN_SIGHT = 3;
 
-/** The first steps pay for allocation and are not timed; all losses are compared. */
-const WARM_UP = 3;
+interface Peers {
+  environment: Environment;
+  jemalloc: string;
+}
 
 export const step: Benchmark = {
   name: "step",
-  what: "a training step (forward, distance, gradients, clip, Adam, decay), captured and by tfjs-node eager",
-  async run({ tiny }) {
-    const size = tiny ? TINY : R50;
-    const name = tiny ? "BiT tiny, 32 px, batch 2" : "BiT-R50, 128 px, batch 16, 1000 classes";
-    const sides: Side[] = [];
-    for (const [side, label] of SIDES) sides.push(await prepare(side, label, size));
-    // turn about, so that whatever else the machine does falls on all
-    for (let number = 0; number < (tiny ? WARM_UP + 2 : 20); number++) {
-      for (const side of sides) side.answers.push(await ask(side.child, { step: number }));
+  what: "a training step (forward, distance, gradients, clip, Adam, decay) beside PyTorch, JAX and tfjs-node",
+  needs: `the first time it installs 5 GB of Python packages into the user's cache; --row NAME measures one of ${SIZES.map(({ key }) => key).join(", ")}`,
+  async run({ tiny, row }) {
+    const sizes = (tiny ? TINY_SIZES : SIZES).filter(({ key }) => row === undefined || key === row);
+    if (sizes.length === 0)
+      throw new Error(
+        `there is no row ${row}; there are: ${(tiny ? TINY_SIZES : SIZES).map(({ key }) => key).join(", ")}`,
+      );
+    const peers = tiny ? undefined : { environment: await openPeers("step"), jemalloc: await openJemalloc() };
+    const folder = mkdtempSync(join(tmpdir(), "funmatch-bench-step-"));
+    const rows: Row[] = [];
+    try {
+      for (const size of sizes) {
+        const { found, versions } = await bothComputes(size, folder, peers);
+        rows.push(...found);
+        // After each network: whoever ends it early has what there is.
+        if (peers)
+          writeResults(step.name, { ...versions, ...peers.environment.versions }, [
+            ...earlierRows(rows),
+            ...rows,
+          ]);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
     }
-    for (const { child } of sides) child.send({ end: true } satisfies StepOrder);
-    const row = compare(name, sides[0] as Side, sides.slice(1));
-    if (!tiny) writeResults(step.name, (sides[0] as Side).prepared.versions, [row]);
-    return [row];
+    return rows;
   },
 };
 
-const SIDES: [StepSide, string][] = [
-  ["captured", "ours"],
-  ["plain", "tfjs-node eager"],
-  ["eager", "tfjs-node eager, our network"],
-];
-
-interface Side {
-  label: string;
-  child: ChildProcess;
-  prepared: StepAnswer;
-  answers: StepAnswer[];
-}
-
-function compare(name: string, ours: Side, others: Side[]): Row {
-  const peers = Object.fromEntries(others.map((side) => [side.label, median(times(side))]));
-  const details: Row["details"] = {
-    "steps timed": times(ours).length,
-    "capture and load, ms": ours.prepared.milliseconds,
-  };
-  for (const peer of others)
-    details[`times faster than ${peer.label}`] = (peers[peer.label] as number) / median(times(ours));
-  for (const side of [ours, ...others]) {
-    details[`${side.label}: fastest to slowest, ms`] = spread(times(side));
-    details[`${side.label}: peak memory, MB`] = side.answers.at(-1)?.peakMemoryMb as number;
+/** The rows of float32 and of bfloat16. */
+async function bothComputes(
+  size: StepSize,
+  folder: string,
+  peers: Peers | undefined,
+): Promise<{ found: Row[]; versions: Record<string, string> }> {
+  const steps = peers ? 20 : WARM_UP + 2;
+  const task = await writeTask(size, steps, folder);
+  const found: Row[] = [];
+  let reference: StepAnswer[] | undefined;
+  let versions = {};
+  for (const dtype of ["float32", "bfloat16"] as const) {
+    const { sides, tried } = await takeTurns({ ...task, dtype }, steps, peers);
+    reference ??= sides[0]!.answers;
+    versions = sides[0]!.prepared.versions!;
+    found.push(rowOf({ ...task, dtype }, sides, tried, reference));
   }
-  for (const peer of others) {
-    details[`first ${peer.answers.length} losses, largest relative difference to ${peer.label}`] = Math.max(
-      ...peer.answers.map(
-        ({ loss }, i) => Math.abs((ours.answers[i] as StepAnswer).loss - loss) / Math.abs(loss),
-      ),
-    );
+  const [float32, bfloat16] = found as [Row, Row];
+  bfloat16.details["ours: times faster than in float32"] = float32.ours / bfloat16.ours;
+  return { found, versions };
+}
+
+/** All sides of a row, ours first, after they have taken all steps. */
+async function takeTurns(
+  task: StepTask,
+  steps: number,
+  peers: Peers | undefined,
+): Promise<{ sides: Side[]; tried: Tried[] }> {
+  const threads = availableParallelism();
+  const tried: Tried[] = [];
+  const best: Tried[] = [];
+  if (peers) {
+    for (const library of ["PyTorch", "JAX"] as const) {
+      const all = await tryAll(library, task, threads, peers);
+      tried.push(...all);
+      best.push(all[0]!);
+    }
   }
-  return {
-    name,
-    dtype: "float32",
-    unit: "ms",
-    ours: median(times(ours)),
-    peers,
-    ratio: ratioOfTimes(median(times(ours)), peers),
-    details,
-  };
-}
-
-function times(side: Side): number[] {
-  return side.answers.slice(WARM_UP).map((answer) => answer.milliseconds);
-}
-
-async function prepare(side: StepSide, label: string, size: StepSize): Promise<Side> {
-  // Ours as the trainer's worker runs it. tfjs-node has none of our fused operations: without this its Adam would be ours.
-  const settings = side === "captured" ? { TF_NUM_INTEROP_THREADS: "1" } : { FUNMATCH_KERNELS: "plain" };
-  const env = { ...process.env, ...settings };
-  const child = fork(new URL("./step-runner.ts", import.meta.url), { env });
-  return { label, child, prepared: await ask(child, { prepare: side, size }), answers: [] };
-}
-
-async function ask(child: ChildProcess, order: StepOrder): Promise<StepAnswer> {
-  child.send(order);
-  const ended = new AbortController();
-  const death = once(child, "exit", { signal: ended.signal }).then(([status]) => {
-    throw new Error(`a side of the benchmark ended with status ${status}`);
-  });
-  death.catch(() => {});
+  const fastest = Math.min(...best.map(({ milliseconds }) => milliseconds));
+  const [ours, ...others] = ourWays(task, peers === undefined);
+  const sides = [await startOurs(...ours, task, threads)];
   try {
-    const [answer] = (await Promise.race([once(child, "message", { signal: ended.signal }), death])) as [
-      StepAnswer,
-    ];
-    return answer;
+    const starting = others.map((way) => startOurs(...way, task, threads));
+    for (const { configuration, milliseconds } of best)
+      if (milliseconds <= IN_SIGHT * fastest) starting.push(startPeer(configuration, task, peers!));
+    for (const side of starting) sides.push(await side);
+    // Turn about, so that whatever else the machine does falls on all.
+    for (let number = 0; number < steps; number++) for (const side of sides) await side.step(number);
   } finally {
-    ended.abort();
+    for (const side of sides) await side.stop();
   }
+  return { sides, tried };
 }
 
-function spread(values: number[]): string {
-  return `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
+/**
+ * The sides under Node, each with its label. tfjs-node's own way takes the float32 step of the first size alone: it is
+ * several times slower there, and has no bfloat16.
+ */
+function ourWays({ key, dtype, model }: StepTask, tiny: boolean): [Way, ...Way[]] {
+  const isFirst = (tiny ? TINY_SIZES : SIZES)[0]!.key === key && dtype === "float32";
+  const others: Way[] = [];
+  if (model.kind === "bit" && isFirst) others.push(["plain", "tfjs-node eager"]);
+  if (tiny || isFirst) others.push(["eager", "tfjs-node eager, our network"]);
+  return [["captured", "ours"], ...others];
 }
+
+type Way = [OurWay, string];

@@ -1,16 +1,23 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { cpuFlags } from "./cpu-flags.ts";
 import { DT, type Native, type NativeAttr, nativeBackend, type TensorHandle } from "./native.ts";
 import { withoutKernels } from "./own-kernels.ts";
 
 /**
  * Operations whose `T` becomes bfloat16, with the places of the operands that are rounded: convolutions and products,
- * and of our own operations those that stand between them. These compute in float32 whatever they read, and what they
+ * and of our own operations those that stand between them. Ours compute in float32 whatever they read, and what they
  * read and write is rounded for the convolution before or behind them in any case: it is half the memory to go through.
  * Not among them: depthwise convolutions, which TensorFlow's CPU kernels compute more slowly in bfloat16.
  */
 const ROUNDED: Record<string, number[]> = {
+  FunmatchConvolution: [0],
+  FunmatchConvolutionByInput: [0],
+  FunmatchConvolutionByKernel: [0, 1],
   FunmatchGroupNormRelu: [0],
   FunmatchGroupNormReluGrad: [0, 1],
+  FunmatchChannelMoments: [0],
+  FunmatchBatchNorm: [0],
+  FunmatchBatchNormGrad: [0, 1],
   BatchMatMulV2: [0, 1],
   Einsum: [0, 1],
   Conv2D: [0, 1],
@@ -21,8 +28,21 @@ const ROUNDED: Record<string, number[]> = {
   Conv3DBackpropFilterV2: [0, 2],
 };
 
-/** Products of our own that know float32 alone: a network that does not find them takes TensorFlow's, which are rounded. */
-const EXACT_ONLY = ["FunmatchConvolution"];
+/** Of these, whose result stays float32. */
+const WIDE_RESULT = ["FunmatchConvolutionByKernel", "FunmatchChannelMoments"];
+
+const OWN_CONVOLUTION = "FunmatchConvolution";
+const MATRIX_PRODUCTS = ["BatchMatMulV2", "Einsum"];
+
+/**
+ * Whether bfloat16 is only how numbers are stored, and the products of them are taken in float32: convolutions by our
+ * own, which widens what it reads, others by TensorFlow's on rounded operands. So where a CPU has no matrix
+ * instructions for bfloat16: its vector instructions for it did half the products of those for float32 where that was
+ * measured (Intel, AVX-512 with BF16).
+ */
+function isStorageOnly(): boolean {
+  return tf.getKernel(OWN_CONVOLUTION, tf.getBackend()) !== undefined && !cpuFlags().includes("amx_bf16");
+}
 
 /** Name of a `tf.tidy` in which products stay in float32. */
 const EXACT = "float32";
@@ -38,46 +58,72 @@ const EXACT = "float32";
 export function productsInBfloat16<T>(fn: () => T): T {
   const backend = nativeBackend();
   const { binding } = backend;
-  const rounding = roundedProducts(binding);
+  const storage = isStorageOnly();
+  const rounding = roundedProducts(binding, storage ? MATRIX_PRODUCTS : []);
   backend.binding = rounding.binding;
   try {
-    return withoutKernels(fn, EXACT_ONLY);
+    return storage ? fn() : withoutKernels(fn, [OWN_CONVOLUTION]);
   } finally {
     backend.binding = binding;
     rounding.free();
   }
 }
 
-/** The binding with rounded products, and a function that frees what was rounded on the way. */
-function roundedProducts(native: Native): { binding: Native; free(): void } {
-  /** Rounded twins by the number of the float32 tensor, so that each is rounded once. */
+/**
+ * The binding with rounded products, and a function that frees what was rounded on the way.
+ *
+ * @param inFloat32 the products that are computed in float32, of operands that are rounded all the same
+ */
+function roundedProducts(native: Native, inFloat32: string[]): { binding: Native; free(): void } {
+  /** What tfjs does not know of, so that it cannot free it. */
+  const ours: number[] = [];
+  const castTo = (id: number, from: number, to: number): number => {
+    const { id: made } = cast(native, id, from, to);
+    ours.push(made);
+    return made;
+  };
+  /** Of a float32 tensor, by its number, its bfloat16 twin and that one in float32 again: each is made once. */
   const twins = new Map<number, number>();
-  const narrow = (id: number): number => {
-    const known = twins.get(id);
-    if (known !== undefined) return known;
-    const twin = cast(native, id, DT.float, DT.bfloat16).id;
-    twins.set(id, twin);
-    return twin;
+  const rounded = new Map<number, number>();
+  const twinOf = (id: number): number => {
+    if (!twins.has(id)) twins.set(id, castTo(id, DT.float, DT.bfloat16));
+    return twins.get(id)!;
+  };
+  const roundedOf = (id: number): number => {
+    if (!rounded.has(id)) rounded.set(id, castTo(twinOf(id), DT.bfloat16, DT.float));
+    return rounded.get(id)!;
+  };
+  const widened = (twin: number): TensorHandle => {
+    const wide = cast(native, twin, DT.bfloat16, DT.float);
+    twins.set(wide.id, twin);
+    rounded.set(wide.id, wide.id);
+    return wide;
   };
   const executeOp: Native["executeOp"] = (op, attrs, ids, outputs) => {
     const type = attrs.find((attr) => attr.name === "T");
-    const rounded = ROUNDED[op];
-    if (rounded === undefined || type?.value !== DT.float || isExact())
+    const places = ROUNDED[op];
+    if (places === undefined || type?.value !== DT.float || isExact())
       return native.executeOp(op, attrs, ids, outputs);
-    const [first, ...others] = native.executeOp(
+    if (inFloat32.includes(op)) {
+      const [product] = native.executeOp(op, attrs, ids.map(roundedOf), outputs);
+      ours.push(product!.id);
+      return [widened(twinOf(product!.id))];
+    }
+    const results = native.executeOp(
       op,
       attrs.map((attr) => (attr === type ? { ...attr, value: DT.bfloat16 } : attr)),
-      ids.map((id, place) => (rounded.includes(place) ? narrow(id) : id)),
+      ids.map((id, place) => (places.includes(place) ? twinOf(id) : id)),
       outputs,
     );
-    const wide = cast(native, first!.id, DT.bfloat16, DT.float);
-    twins.set(wide.id, first!.id);
-    return [wide, ...others];
+    if (WIDE_RESULT.includes(op)) return results;
+    const [first, ...others] = results;
+    ours.push(first!.id);
+    return [widened(first!.id), ...others];
   };
   return {
     binding: Object.create(native, Object.getOwnPropertyDescriptors({ executeOp })) as Native,
     free: () => {
-      for (const id of twins.values()) native.deleteTensor(id);
+      for (const id of ours) native.deleteTensor(id);
     },
   };
 }

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { loadEngine } from "@funmatch/engine";
+import { loadEngine, roundToBfloat16 } from "@funmatch/engine";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
+import { nativeBackend } from "../../shared/engine/native.ts";
 import { convolve, plainConvolve } from "../../shared/models/convolution.ts";
-import { relativeDifference, seeded, valueAndGradients } from "./fused-and-plain.ts";
+import { inBfloat16, relativeDifference, seeded, valueAndGradients } from "./fused-and-plain.ts";
 
 beforeAll(async () => {
   await loadEngine();
@@ -94,6 +95,43 @@ describe("a convolution of ours", () => {
       const last = tf.slice(inputs[0]!, [one.x[0] - 1, 0, 0, 0], [1, -1, -1, -1]);
       const alone = tf.tidy(() => own(one)(last, inputs[1]!).dataSync());
       expect([...all[0]!.slice(-alone.length)]).toEqual([...alone]);
+    },
+  );
+
+  test.each(named([...PATCHES, ...WINOGRAD]))(
+    "%s in bfloat16: the same of rounded images, rounded; the gradient by the kernel is not",
+    (_, one) => {
+      const [x, kernel] = given(one).map((tensor, i) => (i === 0 ? roundToBfloat16(tensor) : tensor)) as [
+        tf.Tensor,
+        tf.Tensor,
+      ];
+      const y = own(one)(x, kernel);
+      const dy = roundToBfloat16(seeded(9, y.shape));
+      const [dx, dkernel] = tf.grads(own(one))([x, kernel], dy) as [tf.Tensor, tf.Tensor];
+      const integer = nativeBackend().binding.TF_ATTR_INT;
+      const op = (
+        name: string,
+        attributes: Record<string, number>,
+        inputs: tf.Tensor[],
+        narrow: number[],
+        result: number[],
+      ) => {
+        const all = Object.entries({ stride: one.stride, pad: one.pad, ...attributes });
+        const attrs = all.map(([name, value]) => ({ name, type: integer, value }));
+        return inBfloat16(`FunmatchConvolution${name}`, attrs, inputs, {
+          inputs: narrow,
+          outputs: result,
+          of: 1,
+        })[0];
+      };
+      const [height, width] = one.x.slice(1) as [number, number];
+      const got = [
+        op("", {}, [x, kernel], [0], [0]),
+        op("ByInput", { height, width }, [dy, kernel], [0], [0]),
+        op("ByKernel", { side: one.side }, [x, dy], [0, 1], []),
+      ];
+      for (const [i, wanted] of [y, dx, dkernel].entries())
+        expect(relativeDifference(got[i]!, wanted.dataSync())).toBeLessThan(i < 2 ? 2 ** -8 : 2e-6);
     },
   );
 

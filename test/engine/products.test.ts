@@ -1,7 +1,10 @@
 import { loadEngine, productsInBfloat16 } from "@funmatch/engine";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
+import { cpuFlags } from "../../shared/engine/cpu-flags.ts";
+import { convolve } from "../../shared/models/convolution.ts";
 import { captured, eager, floats, type Given } from "./both-ways.ts";
+import { relativeDifference } from "./fused-and-plain.ts";
 
 beforeAll(async () => {
   await loadEngine();
@@ -120,20 +123,34 @@ describe("products in bfloat16", () => {
     expect(tf.tidy(() => tf.matMul(tf.scalar(257).reshape([1, 1]), tf.ones([1, 1])).dataSync()[0])).toBe(257);
   });
 
-  test("an operation of ours that knows float32 alone is not to be found meanwhile", () => {
-    const name = "FunmatchConvolution";
-    const find = () => tf.getKernel(name, "tensorflow");
-    const added = find() === undefined;
-    if (added)
-      tf.registerKernel({
-        kernelName: name,
-        backendName: "tensorflow",
-        kernelFunc: ({ inputs }) => inputs.x!,
-      });
-    const before = find();
-    expect(productsInBfloat16(find)).toBeUndefined();
-    expect(find()).toBe(before);
-    if (added) tf.unregisterKernel(name, "tensorflow");
+  test("our convolution keeps images and their gradients in bfloat16, a kernel and its gradient in float32", ({
+    skip,
+  }) => {
+    if (tf.getKernel("FunmatchConvolution", "tensorflow") === undefined)
+      skip("the engine has no operations of ours");
+    if (cpuFlags().includes("amx_bf16")) skip("this CPU is quicker by TensorFlow's");
+    const images: Given = {
+      x: floats(6, 2, 8, 8, 32),
+      kernel: floats(7, 3, 3, 32, 16),
+      dy: floats(8, 2, 8, 8, 16),
+    };
+    const all = ({ x, kernel, dy }: Record<string, tf.Tensor>) => {
+      const conv = (...of: tf.Tensor[]) => convolve(of[0] as tf.Tensor4D, of[1] as tf.Tensor4D, 1, 1);
+      const [dx, dkernel] = tf.grads(conv)([x!, kernel!], dy!) as [tf.Tensor, tf.Tensor];
+      return { y: conv(x!, kernel!), dx, dkernel };
+    };
+    const narrow = (one: Given[string]) => ({ ...one, values: Float32Array.from(one.values, rounded) });
+    const roundedImages = { ...images, x: narrow(images.x!), dy: narrow(images.dy!) };
+    for (const run of [captured, eager]) {
+      const got = run(images, (inputs) => productsInBfloat16(() => all(inputs)));
+      const wanted = run(roundedImages, all);
+      for (const name of ["y", "dx"]) {
+        expect(Array.from(got[name]!)).toEqual(Array.from(got[name]!, rounded));
+        expect(lastBits(got[name]!, Array.from(wanted[name]!, rounded))).toBeLessThanOrEqual(1);
+      }
+      expect(relativeDifference(got.dkernel!, wanted.dkernel!)).toBeLessThan(2e-6);
+      expect(Array.from(got.dkernel!)).not.toEqual(Array.from(got.dkernel!, rounded));
+    }
   });
 
   test("our fused norm reads and writes bfloat16, its statistics and its vectors stay in float32", ({

@@ -1,8 +1,10 @@
 // Convolutions as matrix products over patches: row m of the left factor is the patch of the input under output pixel
 // m. Patches are copied together a block at a time, in the cache; where each is one pixel, the input is the matrix.
+// Images are float or bfloat16 (S); the latter become float as they are copied, and sums are rounded when they are whole.
 #ifndef FUNMATCH_KERNELS_CONV_PATCHES_H_
 #define FUNMATCH_KERNELS_CONV_PATCHES_H_
 
+#include <type_traits>
 #include <vector>
 
 #include "conv_tile.h"
@@ -20,8 +22,9 @@ struct Convolution {
 
 // taps_h x taps_w pixels of an image for each position of a grid; the first at `step` times the position plus first_h,
 // first_w. What lies outside the image is zero.
+template <typename S>
 struct Patches {
-  const float* source;
+  const S* source;
   int64_t images, height, width, channels;
   int64_t grid_h, grid_w, step, first_h, first_w;
   int64_t taps_h, taps_w;
@@ -40,7 +43,7 @@ struct Patches {
     int64_t image = m / (grid_h * grid_w), grid_row = m / grid_w % grid_h, grid_column = m % grid_w;
     for (int64_t r = 0; r < count; ++r, to += stride) {
       const int64_t h0 = grid_row * step + first_h, w0 = grid_column * step + first_w;
-      const float* from = source + image * height * line + h0 * line + w0 * channels;
+      const S* from = source + image * height * line + h0 * line + w0 * channels;
       // Within a row of taps everything that is inside the image lies side by side.
       const int64_t inside_begin = std::max<int64_t>(0, -w0) * channels;
       const int64_t inside_end = std::min(taps_w, width - w0) * channels;
@@ -54,12 +57,12 @@ struct Patches {
           if (taps_w == 1)
             for (int64_t i = begin; i < end; i += kLanes)
               __builtin_prefetch(from + row * line + i + kRowsAhead * step * channels, 0, 2);
-          CopyFloats(from + row * line + begin, end - begin, out + begin);
+          CopyNumbers(from + row * line + begin, end - begin, out + begin);
         } else {
           const int64_t first = std::min(std::max(begin, inside_begin), end);
           const int64_t last = std::max(std::min(end, inside_end), first);
           std::fill(out + begin, out + first, 0.0f);
-          CopyFloats(from + row * line + first, last - first, out + first);
+          CopyNumbers(from + row * line + first, last - first, out + first);
           std::fill(out + last, out + end, 0.0f);
         }
       }
@@ -72,7 +75,8 @@ struct Patches {
   }
 };
 
-inline Patches PatchesOf(const Convolution& conv, const float* x) {
+template <typename S>
+inline Patches<S> PatchesOf(const Convolution& conv, const S* x) {
   return {x,           conv.images,       conv.height,      conv.width,  conv.channels, conv.out_height(),
           conv.out_width(), conv.stride, -conv.pad, -conv.pad, conv.side,  conv.side};
 }
@@ -83,11 +87,13 @@ constexpr int64_t kApart = kTerms + kLanes;
 
 // to(m) [0, outputs) = sum over k of patches[m][k] * right[k][0, outputs). `pack` writes right[k, k + terms) of the
 // columns [j, end) as [terms][kColumns] for each kColumns of them.
-inline void MultiplyPatches(const Each& each, int threads, const Patches& patches, int64_t outputs,
+template <typename S>
+inline void MultiplyPatches(const Each& each, int threads, const Patches<S>& patches, int64_t outputs,
                             const std::function<void(int64_t k, int64_t terms, int64_t j, int64_t end, float* to)>& pack,
-                            const std::function<float*(int64_t m)>& to, bool contiguous) {
+                            const std::function<S*(int64_t m)>& to, bool contiguous) {
+  constexpr bool kFloats = std::is_same_v<S, float>;
   const int64_t depth = patches.columns();
-  int64_t high = 512, wide = 256;
+  int64_t high = kFloats ? 512 : 256, wide = 256;
   const auto tasks = [&] { return CeilDiv(patches.rows(), high) * CeilDiv(outputs, wide); };
   while (tasks() < 4 * threads && (high > 128 || wide > 64)) {
     if (wide > 64 && outputs > 64) wide /= 2;
@@ -96,11 +102,12 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches& patche
   }
   const EvenPieces blocks{patches.rows(), high};
   const int64_t groups = CeilDiv(outputs, wide);
-  const bool copied = !patches.ArePixels();
+  const bool copied = !kFloats || !patches.ArePixels();
+  const bool in_place = kFloats && contiguous;
   each(blocks.count() * groups, [&](int64_t task) {
     const int64_t m = blocks.begin(task / groups), count = blocks.end(task / groups) - m;
     const int64_t begin = task % groups * wide, end = std::min(outputs, begin + wide);
-    const int64_t width = contiguous ? 0 : CeilDiv(end - begin, kColumns) * kColumns;
+    const int64_t width = in_place ? 0 : CeilDiv(end - begin, kColumns) * kColumns;
     const int64_t right_size = kTerms * CeilDiv(end - begin, kColumns) * kColumns;
     float* right = Scratch(right_size + count * ((copied ? kApart : 0) + width));
     float* copy = right + right_size;
@@ -109,32 +116,37 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches& patche
     for (int64_t k = 0; k < depth; k += kTerms) {
       const int64_t terms = std::min(kTerms, depth - k);
       if (copied) patches.Copy(m, count, k, terms, copy, kApart);
-      const float* left = copied ? copy : patches.source + m * depth + k;
+      const float* left = copy;
+      if constexpr (kFloats)
+        if (!copied) left = patches.source + m * depth + k;
       const int64_t stride = copied ? kApart : depth;
       pack(k, terms, begin, end, right);
       for (int64_t j = begin; j < end; j += kColumns) {
         const bool fresh = !copied && j == begin;
-        float* c = contiguous ? to(m) + j : result + j - begin;
-        const int64_t c_stride = contiguous ? outputs : width;
+        float* c = result + j - begin;
+        if constexpr (kFloats)
+          if (in_place) c = to(m) + j;
+        const int64_t c_stride = in_place ? outputs : width;
         for (int64_t i = 0; i < tiles.count(); ++i) {
           if (fresh && i + 1 < tiles.count())  // the next rows are fetched meanwhile
             for (int64_t r = tiles.begin(i + 1); r < tiles.end(i + 1); ++r)
               for (int64_t t = 0; t < terms; t += kLanes) __builtin_prefetch(left + r * stride + t, 0, 2);
-          TileInto<Left::kRowsApart>(tiles.end(i) - tiles.begin(i), contiguous ? outputs - j : kColumns, terms,
+          TileInto<Left::kRowsApart>(tiles.end(i) - tiles.begin(i), in_place ? outputs - j : kColumns, terms,
                                      left + tiles.begin(i) * stride, stride, right + (j - begin) * terms, c + tiles.begin(i) * c_stride,
                                      c_stride, k > 0);
         }
       }
     }
-    if (contiguous) return;
-    for (int64_t r = 0; r < count; ++r) CopyFloats(result + r * width, end - begin, to(m + r) + begin);
+    if (in_place) return;
+    for (int64_t r = 0; r < count; ++r) CopyNumbers(result + r * width, end - begin, to(m + r) + begin);
   });
 }
 
-inline void ConvolvePatches(const Each& each, int threads, const Convolution& conv, const float* x,
-                            const float* kernel, float* y) {
+template <typename S>
+inline void ConvolvePatches(const Each& each, int threads, const Convolution& conv, const S* x, const float* kernel,
+                            S* y) {
   const int64_t outputs = conv.outputs;
-  MultiplyPatches(
+  MultiplyPatches<S>(
       each, threads, PatchesOf(conv, x), outputs,
       [&](int64_t k, int64_t terms, int64_t j, int64_t end, float* to) {
         PackRows(kernel + k * outputs + j, outputs, terms, end - j, to);
@@ -143,8 +155,9 @@ inline void ConvolvePatches(const Each& each, int threads, const Convolution& co
 }
 
 // The gradient by the images. Those of their pixels that see the same taps are done together: all, if the stride is 1.
-inline void ConvolvePatchesByInput(const Each& each, int threads, const Convolution& conv, const float* dy,
-                                   const float* kernel, float* dx) {
+template <typename S>
+inline void ConvolvePatchesByInput(const Each& each, int threads, const Convolution& conv, const S* dy,
+                                   const float* kernel, S* dx) {
   const int64_t s = conv.stride, channels = conv.channels, outputs = conv.outputs;
   for (int64_t h = 0; h < std::min(s, conv.height); ++h)
     for (int64_t w = 0; w < std::min(s, conv.width); ++w) {
@@ -157,11 +170,11 @@ inline void ConvolvePatchesByInput(const Each& each, int threads, const Convolut
       };
       if (tap_h >= conv.side || tap_w >= conv.side) {
         each(conv.images * grid_h, [&](int64_t row) {
-          for (int64_t i = 0; i < grid_w; ++i) std::fill_n(to(row * grid_w + i), channels, 0.0f);
+          for (int64_t i = 0; i < grid_w; ++i) std::fill_n(to(row * grid_w + i), channels, S{});
         });
         continue;
       }
-      const Patches patches{dy,
+      const Patches<S> patches{dy,
                             conv.images,
                             conv.out_height(),
                             conv.out_width(),
@@ -185,7 +198,7 @@ inline void ConvolvePatchesByInput(const Each& each, int threads, const Convolut
             k += count;
           }
       };
-      MultiplyPatches(each, threads, patches, channels, pack, to, s == 1);
+      MultiplyPatches<S>(each, threads, patches, channels, pack, to, s == 1);
     }
 }
 
@@ -207,14 +220,16 @@ inline void AddSlices(const Each& each, int64_t size, int64_t slices, const floa
 }
 
 // The gradient by the kernel.
-inline void ConvolvePatchesByKernel(const Each& each, const Convolution& conv, const float* x, const float* dy,
-                                    float* partial, float* dkernel) {
-  const Patches patches = PatchesOf(conv, x);
+template <typename S>
+inline void ConvolvePatchesByKernel(const Each& each, const Convolution& conv, const S* x, const S* dy, float* partial,
+                                    float* dkernel) {
+  constexpr bool kFloats = std::is_same_v<S, float>;
+  const Patches<S> patches = PatchesOf(conv, x);
   const int64_t depth = patches.columns(), outputs = conv.outputs, slices = KernelSlices(conv);
   const EvenPieces rows{depth, kTerms};
   const int64_t wide = 256, groups = CeilDiv(outputs, wide);
   // Rows of the input that are a power of two apart share a few cache sets.
-  const bool copied = !patches.ArePixels() || depth >= 512;
+  const bool copied = !kFloats || !patches.ArePixels() || depth >= 512;
   each(slices * rows.count() * groups, [&](int64_t task) {
     const int64_t slice = task / (rows.count() * groups), row = task / groups % rows.count();
     const int64_t k = rows.begin(row), terms = rows.end(row) - k;
@@ -227,7 +242,9 @@ inline void ConvolvePatchesByKernel(const Each& each, const Convolution& conv, c
     for (int64_t m = first; m < last; m += kTerms) {
       const int64_t count = std::min(kTerms, last - m);
       if (copied) patches.Copy(m, count, k, terms, copy, kApart);
-      const float* left = copied ? copy : patches.source + m * depth + k;
+      const float* left = copy;
+      if constexpr (kFloats)
+        if (!copied) left = patches.source + m * depth + k;
       const int64_t stride = copied ? kApart : depth;
       PackRows(dy + m * outputs + begin, outputs, count, end - begin, right);
       for (int64_t j = begin; j < end; j += kColumns) {

@@ -11,6 +11,8 @@
 #include <functional>
 #include <new>
 
+#include "element.h"
+
 namespace funmatch {
 
 #if defined(__AVX512F__)
@@ -31,6 +33,21 @@ typedef float UnalignedLanes __attribute__((vector_size(kLanes * sizeof(float)),
 
 inline Lanes LoadLanes(const float* from) { return *reinterpret_cast<const UnalignedLanes*>(from); }
 inline void SaveLanes(Lanes value, float* to) { *reinterpret_cast<UnalignedLanes*>(to) = value; }
+
+typedef uint32_t BitLanes __attribute__((vector_size(kLanes * sizeof(uint32_t))));
+typedef uint16_t HalfLanes __attribute__((vector_size(kLanes * sizeof(uint16_t)), aligned(2), may_alias));
+
+// The same of numbers that are stored as bfloat16: see Load and Save.
+inline Lanes LoadLanes(const Half* from) {
+  const HalfLanes bits = *reinterpret_cast<const HalfLanes*>(from);
+  return reinterpret_cast<Lanes>(__builtin_convertvector(bits, BitLanes) << 16);
+}
+inline void SaveLanes(Lanes value, Half* to) {
+  const BitLanes bits = reinterpret_cast<BitLanes>(value), upper = bits >> 16;
+  const BitLanes rounded = (bits + 0x7fffu + (upper & 1u)) >> 16;
+  const BitLanes safe = (bits & 0x7fffffffu) > 0x7f800000u ? upper | 0x40u : rounded;
+  *reinterpret_cast<HalfLanes*>(to) = __builtin_convertvector(safe, HalfLanes);
+}
 
 // Runs work(i) for i in [0, total), in any order and at once.
 using Each = std::function<void(int64_t total, const std::function<void(int64_t)>& work)>;
@@ -134,17 +151,19 @@ struct EvenPieces {
 // Rows that are fetched ahead of those that are copied.
 constexpr int64_t kRowsAhead = 4;
 
-inline void CopyFloats(const float* from, int64_t size, float* to) {
+template <typename From, typename To>
+inline void CopyNumbers(const From* from, int64_t size, To* to) {
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) SaveLanes(LoadLanes(from + i), to + i);
   if (i == size) return;
   // The last vector overlaps the one before.
   if (size >= kLanes) return SaveLanes(LoadLanes(from + size - kLanes), to + size - kLanes);
-  for (; i < size; ++i) to[i] = from[i];
+  for (; i < size; ++i) Save(Load(from[i]), to + i);
 }
 
 // `columns` columns, kColumns at a time: to[k][j] = from[k][j], zero beyond the last. Reads along the rows.
-inline void PackRows(const float* from, int64_t stride, int64_t terms, int64_t columns, float* to) {
+template <typename From>
+inline void PackRows(const From* from, int64_t stride, int64_t terms, int64_t columns, float* to) {
   for (int64_t k = 0; k < terms; ++k, from += stride, to += kColumns) {
     int64_t j = 0;
     for (; j + kColumns <= columns; j += kColumns) {
@@ -154,7 +173,7 @@ inline void PackRows(const float* from, int64_t stride, int64_t terms, int64_t c
       SaveLanes(LoadLanes(from + j + kLanes), to + j * terms + kLanes);
     }
     if (j == columns) continue;
-    CopyFloats(from + j, columns - j, to + j * terms);
+    CopyNumbers(from + j, columns - j, to + j * terms);
     std::fill(to + j * terms + columns - j, to + j * terms + kColumns, 0.0f);
   }
 }

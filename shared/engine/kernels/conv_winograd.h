@@ -87,7 +87,8 @@ struct Plan {
 };
 
 // The tiles of a block, as [chunk][plane][tile][terms].
-inline void WriteInputs(const Plan& plan, const float* x, int64_t block, float* to) {
+template <typename S>
+inline void WriteInputs(const Plan& plan, const S* x, int64_t block, float* to) {
   const int64_t begin = plan.blocks().begin(block), end = plan.blocks().end(block);
   for (int64_t tile = begin; tile < end; ++tile) {
     const Tiles::Place place = plan.tiles.at(tile);
@@ -114,7 +115,8 @@ inline void MultiplyPlanes(const Plan& plan, int64_t chunk, const float* inputs,
                                sums + (b - first) * plan.output_block() + p * plan.output_plane(), kColumns, chunk > 0);
 }
 
-inline void WriteOutputs(const Plan& plan, const float* sums, int64_t first, int64_t last, int64_t j, float* y) {
+template <typename S>
+inline void WriteOutputs(const Plan& plan, const float* sums, int64_t first, int64_t last, int64_t j, S* y) {
   for (int64_t b = first; b < last; ++b) {
     const int64_t begin = plan.blocks().begin(b);
     for (int64_t tile = begin; tile < plan.blocks().end(b); ++tile)
@@ -128,8 +130,8 @@ inline void WriteOutputs(const Plan& plan, const float* sums, int64_t first, int
 }
 
 // y = the convolution of x with the kernel; `shared` holds plan.shared() floats.
-inline void Convolve(const Each& each, const Plan& plan, const float* x, const Kernel& kernel, float* shared,
-                     float* y) {
+template <typename S>
+inline void Convolve(const Each& each, const Plan& plan, const S* x, const Kernel& kernel, float* shared, S* y) {
   if (plan.kernels_first()) {
     each(plan.columns() * plan.chunks(), [&](int64_t i) {
       const int64_t c = i % plan.chunks() * plan.terms();

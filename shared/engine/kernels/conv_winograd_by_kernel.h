@@ -31,8 +31,9 @@ struct KernelPlan {
   int64_t shared() const { return sliced() ? (slices().count() - 1) * size() : inputs() + gradients(); }
 };
 
-inline void WriteTiles(const KernelPlan& plan, const float* x, const float* dy, int64_t begin, int64_t end,
-                       int64_t first, float* inputs, float* gradients) {
+template <typename S>
+inline void WriteTiles(const KernelPlan& plan, const S* x, const S* dy, int64_t begin, int64_t end, int64_t first,
+                       float* inputs, float* gradients) {
   for (int64_t tile = begin; tile < end; ++tile) {
     const Tiles::Place place = plan.tiles.at(tile);
     for (int64_t c = 0; c < plan.channels; c += kLanes) {
@@ -83,7 +84,8 @@ inline void WriteKernel(const KernelPlan& plan, const float* sums, int64_t c0, i
 }
 
 // dkernel [3, 3, C, O]; `shared` holds plan.shared() floats.
-inline void ConvolveByKernel(const Each& each, const KernelPlan& plan, const float* x, const float* dy, float* shared,
+template <typename S>
+inline void ConvolveByKernel(const Each& each, const KernelPlan& plan, const S* x, const S* dy, float* shared,
                              float* dkernel) {
   const int64_t groups = plan.groups(), columns = plan.columns();
   if (plan.sliced()) {

@@ -100,13 +100,13 @@ struct Tiles {
   }
 
   // kSize x kSize pixels from (place.h - margin, place.w - margin) on; zero outside the image.
-  template <int kSize>
-  __attribute__((always_inline)) void Read(const float* x, int64_t channels, const Place& place, int margin,
+  template <int kSize, typename S>
+  __attribute__((always_inline)) void Read(const S* x, int64_t channels, const Place& place, int margin,
                                            Lanes* d) const {
     const int64_t h0 = place.h - margin, w0 = place.w - margin;
-    const float* image = x + place.image * height * width * channels;
+    const S* image = x + place.image * height * width * channels;
     if (h0 >= 0 && w0 >= 0 && h0 + kSize <= height && w0 + kSize <= width) {
-      const float* from = image + (h0 * width + w0) * channels;
+      const S* from = image + (h0 * width + w0) * channels;
 #pragma GCC unroll 6
       for (int i = 0; i < kSize; ++i)
 #pragma GCC unroll 6
@@ -121,8 +121,9 @@ struct Tiles {
       }
   }
 
-  void Write(const Lanes* o, const Place& place, int64_t channels, float* y) const {
-    float* to = y + ((place.image * height + place.h) * width + place.w) * channels;
+  template <typename S>
+  void Write(const Lanes* o, const Place& place, int64_t channels, S* y) const {
+    S* to = y + ((place.image * height + place.h) * width + place.w) * channels;
     const int64_t rows = std::min<int64_t>(kTile, height - place.h), columns = std::min<int64_t>(kTile, width - place.w);
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < columns; ++j) SaveLanes(o[i * kTile + j], to + (i * width + j) * channels);

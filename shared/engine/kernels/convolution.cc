@@ -3,6 +3,8 @@
 //
 // The order in which a sum is taken depends on the kernel's shape alone (for the gradient by the kernel also on the
 // images'), not on the number of threads: results are the same bits, and each image's are as if it were alone.
+//
+// Images and their gradients are float or bfloat16 (T); what is multiplied and summed is float, and so are kernels.
 #include "conv_winograd_by_kernel.h"
 #include "operation.h"
 
@@ -11,7 +13,11 @@ namespace {
 
 float* Floats(Tensor* tensor) { return tensor->flat<float>().data(); }
 const float* Floats(const Tensor& tensor) { return tensor.flat<float>().data(); }
-void SetZero(Tensor* tensor) { std::fill_n(Floats(tensor), tensor->NumElements(), 0.0f); }
+
+template <typename T>
+void SetZero(Tensor* tensor) {
+  std::fill_n(Elements<T>(tensor), tensor->NumElements(), typename Stored<T>::type{});
+}
 
 class ConvolutionBase : public OpKernel {
  public:
@@ -49,6 +55,7 @@ tensorflow::Status CheckKernel(const Tensor& kernel, const char* pixels, int64_t
   return absl::OkStatus();
 }
 
+template <typename T>
 class ConvolutionOp : public ConvolutionBase {
  public:
   using ConvolutionBase::ConvolutionBase;
@@ -65,17 +72,18 @@ class ConvolutionOp : public ConvolutionBase {
     const TensorShape shape({conv.images, conv.out_height(), conv.out_width(), conv.outputs});
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &y));
     if (y->NumElements() == 0) return;
-    if (x.NumElements() == 0) return SetZero(y);
+    if (x.NumElements() == 0) return SetZero<T>(y);
     if (!winograd::Suits(conv))
-      return ConvolvePatches(EachOf(context), Threads(context), conv, Floats(x), Floats(kernel), Floats(y));
+      return ConvolvePatches(EachOf(context), Threads(context), conv, Elements<T>(x), Floats(kernel), Elements<T>(y));
     const winograd::Plan plan{winograd::TilesOf(conv), conv.channels, conv.outputs};
     Tensor shared;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({plan.shared()}), &shared));
-    winograd::Convolve(EachOf(context), plan, Floats(x), {Floats(kernel), conv.channels, conv.outputs, false},
-                       Floats(&shared), Floats(y));
+    winograd::Convolve(EachOf(context), plan, Elements<T>(x), {Floats(kernel), conv.channels, conv.outputs, false},
+                       Floats(&shared), Elements<T>(y));
   }
 };
 
+template <typename T>
 class ConvolutionByInputOp : public ConvolutionBase {
  public:
   explicit ConvolutionByInputOp(OpKernelConstruction* construction) : ConvolutionBase(construction) {
@@ -97,14 +105,15 @@ class ConvolutionByInputOp : public ConvolutionBase {
     const TensorShape shape({conv.images, conv.height, conv.width, conv.channels});
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dx));
     if (dx->NumElements() == 0) return;
-    if (dy.NumElements() == 0) return SetZero(dx);
+    if (dy.NumElements() == 0) return SetZero<T>(dx);
     if (!winograd::Suits(conv))
-      return ConvolvePatchesByInput(EachOf(context), Threads(context), conv, Floats(dy), Floats(kernel), Floats(dx));
+      return ConvolvePatchesByInput(EachOf(context), Threads(context), conv, Elements<T>(dy), Floats(kernel),
+                                    Elements<T>(dx));
     const winograd::Plan plan{winograd::TilesOf(conv), conv.outputs, conv.channels};
     Tensor shared;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({plan.shared()}), &shared));
-    winograd::Convolve(EachOf(context), plan, Floats(dy), {Floats(kernel), conv.channels, conv.outputs, true},
-                       Floats(&shared), Floats(dx));
+    winograd::Convolve(EachOf(context), plan, Elements<T>(dy), {Floats(kernel), conv.channels, conv.outputs, true},
+                       Floats(&shared), Elements<T>(dx));
   }
 
  private:
@@ -112,6 +121,7 @@ class ConvolutionByInputOp : public ConvolutionBase {
   int64_t width_;
 };
 
+template <typename T>
 class ConvolutionByKernelOp : public ConvolutionBase {
  public:
   explicit ConvolutionByKernelOp(OpKernelConstruction* construction) : ConvolutionBase(construction) {
@@ -134,16 +144,18 @@ class ConvolutionByKernelOp : public ConvolutionBase {
     const TensorShape shape({side_, side_, conv.channels, conv.outputs});
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dkernel));
     if (dkernel->NumElements() == 0) return;
-    if (dy.NumElements() == 0) return SetZero(dkernel);
+    if (dy.NumElements() == 0) return SetZero<float>(dkernel);
     const winograd::KernelPlan plan{winograd::TilesOf(conv), conv.channels, conv.outputs};
     const bool suits = winograd::Suits(conv);
     const int64_t floats = suits ? plan.shared() : (KernelSlices(conv) - 1) * dkernel->NumElements();
     Tensor shared;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({floats}), &shared));
     if (suits)
-      winograd::ConvolveByKernel(EachOf(context), plan, Floats(x), Floats(dy), Floats(&shared), Floats(dkernel));
+      winograd::ConvolveByKernel(EachOf(context), plan, Elements<T>(x), Elements<T>(dy), Floats(&shared),
+                                 Floats(dkernel));
     else
-      ConvolvePatchesByKernel(EachOf(context), conv, Floats(x), Floats(dy), Floats(&shared), Floats(dkernel));
+      ConvolvePatchesByKernel(EachOf(context), conv, Elements<T>(x), Elements<T>(dy), Floats(&shared),
+                              Floats(dkernel));
   }
 
  private:
@@ -169,18 +181,18 @@ tensorflow::Status ConvolutionShape(InferenceContext* c) {
 
 REGISTER_OP("FunmatchConvolution")
     .Input("x: T")
-    .Input("kernel: T")
+    .Input("kernel: float")
     .Output("y: T")
-    .Attr("T: {float}")
+    .Attr("T: {float, bfloat16}")
     .Attr("stride: int >= 1")
     .Attr("pad: int >= 0")
     .SetShapeFn(ConvolutionShape);
 
 REGISTER_OP("FunmatchConvolutionByInput")
     .Input("dy: T")
-    .Input("kernel: T")
+    .Input("kernel: float")
     .Output("dx: T")
-    .Attr("T: {float}")
+    .Attr("T: {float, bfloat16}")
     .Attr("stride: int >= 1")
     .Attr("pad: int >= 0")
     .Attr("height: int >= 0")
@@ -199,8 +211,8 @@ REGISTER_OP("FunmatchConvolutionByInput")
 REGISTER_OP("FunmatchConvolutionByKernel")
     .Input("x: T")
     .Input("dy: T")
-    .Output("dkernel: T")
-    .Attr("T: {float}")
+    .Output("dkernel: float")
+    .Attr("T: {float, bfloat16}")
     .Attr("stride: int >= 1")
     .Attr("pad: int >= 0")
     .Attr("side: int >= 1")
@@ -214,11 +226,13 @@ REGISTER_OP("FunmatchConvolutionByKernel")
       return absl::OkStatus();
     });
 
-#define REGISTER(name, op) \
-  REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"), op)
-REGISTER("FunmatchConvolution", ConvolutionOp);
-REGISTER("FunmatchConvolutionByInput", ConvolutionByInputOp);
-REGISTER("FunmatchConvolutionByKernel", ConvolutionByKernelOp);
+#define REGISTER(name, op)                                                                                      \
+  REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"), op<float>);     \
+  REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU).TypeConstraint<tensorflow::bfloat16>("T"), \
+                          op<tensorflow::bfloat16>);
+REGISTER("FunmatchConvolution", ConvolutionOp)
+REGISTER("FunmatchConvolutionByInput", ConvolutionByInputOp)
+REGISTER("FunmatchConvolutionByKernel", ConvolutionByKernelOp)
 #undef REGISTER
 
 }  // namespace
