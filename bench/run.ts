@@ -4,12 +4,13 @@
  */
 import type { Benchmark } from "./benchmark.ts";
 import { fairness } from "./fairness.ts";
+import { forward } from "./forward.ts";
 import { gateway } from "./gateway.ts";
 import { serve } from "./serve.ts";
 import { step } from "./step.ts";
 import { table } from "./table.ts";
 
-const BENCHMARKS: Benchmark[] = [step, serve, fairness, gateway];
+const BENCHMARKS: Benchmark[] = [step, forward, serve, fairness, gateway];
 
 const args = process.argv.slice(2);
 const names = args.filter((arg) => arg !== "--tiny");
