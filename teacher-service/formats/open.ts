@@ -1,10 +1,17 @@
 import { type ModelConfig, membersOf, type NetworkConfig } from "../model-config.ts";
 import type { Phases } from "../phases.ts";
 import { openEnsemble } from "./ensemble.ts";
+import { inParts } from "./in-parts.ts";
 import { ModelFileError, type Network } from "./network.ts";
 import { openNpz } from "./npz.ts";
 import { openOnnx } from "./onnx.ts";
 import { openTensorflow } from "./savedmodel.ts";
+
+/**
+ * Images that are computed at once, for each thread: fewer leave threads waiting for each other, with more the caches
+ * do not hold what one layer writes until the next reads it.
+ */
+const IMAGES_A_THREAD = 4;
 
 /**
  * Loads the network, or networks, that a model's config names.
@@ -31,6 +38,10 @@ export async function openNetwork(
 }
 
 async function openOne(model: NetworkConfig, threads: number, enter: Phases["enter"]): Promise<Network> {
+  return inParts(await openWhole(model, threads, enter), IMAGES_A_THREAD * threads);
+}
+
+async function openWhole(model: NetworkConfig, threads: number, enter: Phases["enter"]): Promise<Network> {
   enter("weights");
   const onRead = () => enter("graph");
   switch (model.format) {
