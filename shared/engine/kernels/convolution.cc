@@ -51,7 +51,9 @@ tensorflow::Status CheckKernel(const Tensor& kernel, const char* pixels, int64_t
 
 class ConvolutionOp : public ConvolutionBase {
  public:
-  using ConvolutionBase::ConvolutionBase;
+  explicit ConvolutionOp(OpKernelConstruction* construction) : ConvolutionBase(construction) {
+    OP_REQUIRES_OK(construction, construction->GetAttr("constant", &constant_));
+  }
 
   void Compute(OpKernelContext* context) override {
     const Tensor& x = context->input(0);
@@ -66,14 +68,45 @@ class ConvolutionOp : public ConvolutionBase {
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &y));
     if (y->NumElements() == 0) return;
     if (x.NumElements() == 0) return SetZero(y);
+    Tensor packed;  // held until it is used: another run may pack another kernel
+    if (constant_) OP_REQUIRES_OK(context, Packed(context, conv, kernel, &packed));
+    const float* weights = Floats(constant_ ? packed : kernel);
     if (!winograd::Suits(conv))
-      return ConvolvePatches(EachOf(context), Threads(context), conv, Floats(x), Floats(kernel), Floats(y));
+      return ConvolvePatches(EachOf(context), Threads(context), conv, Floats(x), weights, constant_, Floats(y));
     const winograd::Plan plan{winograd::TilesOf(conv), conv.channels, conv.outputs};
     Tensor shared;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({plan.shared()}), &shared));
-    winograd::Convolve(EachOf(context), plan, Floats(x), {Floats(kernel), conv.channels, conv.outputs, false},
+    winograd::Convolve(EachOf(context), plan, Floats(x), {weights, conv.channels, conv.outputs, false, constant_},
                        Floats(&shared), Floats(y));
   }
+
+ private:
+  // The kernel packed: as it was at the last call, if that was the same tensor. It is held, so that nothing else can
+  // come to lie where it does.
+  tensorflow::Status Packed(OpKernelContext* context, const Convolution& conv, const Tensor& kernel, Tensor* packed) {
+    const bool suits = winograd::Suits(conv);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!kernel.SharesBufferWith(kernel_) || suits != suits_) {
+      const winograd::Kernel whole{Floats(kernel), conv.channels, conv.outputs, false, false};
+      const int64_t floats = suits ? whole.packed_floats() : PackedPatches(conv);
+      Tensor fresh;
+      TF_RETURN_IF_ERROR(context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({floats}), &fresh));
+      if (suits)
+        whole.Pack(Floats(&fresh));
+      else
+        PackPatches(conv, Floats(kernel), Floats(&fresh));
+      packed_ = fresh;
+      kernel_ = kernel;
+      suits_ = suits;
+    }
+    *packed = packed_;
+    return absl::OkStatus();
+  }
+
+  bool constant_;
+  std::mutex mutex_;
+  Tensor kernel_, packed_;
+  bool suits_ = false;
 };
 
 class ConvolutionByInputOp : public ConvolutionBase {
@@ -103,7 +136,7 @@ class ConvolutionByInputOp : public ConvolutionBase {
     const winograd::Plan plan{winograd::TilesOf(conv), conv.outputs, conv.channels};
     Tensor shared;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({plan.shared()}), &shared));
-    winograd::Convolve(EachOf(context), plan, Floats(dy), {Floats(kernel), conv.channels, conv.outputs, true},
+    winograd::Convolve(EachOf(context), plan, Floats(dy), {Floats(kernel), conv.channels, conv.outputs, true, false},
                        Floats(&shared), Floats(dx));
   }
 
@@ -174,6 +207,7 @@ REGISTER_OP("FunmatchConvolution")
     .Attr("T: {float}")
     .Attr("stride: int >= 1")
     .Attr("pad: int >= 0")
+    .Attr("constant: bool = false")  // the kernel is the same tensor in every run: it is packed once
     .SetShapeFn(ConvolutionShape);
 
 REGISTER_OP("FunmatchConvolutionByInput")
