@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import type { Benchmark } from "./benchmark.ts";
 import { fairness } from "./fairness.ts";
+import { forward } from "./forward.ts";
 import { gateway } from "./gateway.ts";
 import { pipeline } from "./pipeline.ts";
 import { scale } from "./scale.ts";
@@ -13,7 +14,7 @@ import { step } from "./step.ts";
 import { table } from "./table.ts";
 import { views } from "./views.ts";
 
-const BENCHMARKS: Benchmark[] = [step, views, serve, fairness, gateway, pipeline, scale];
+const BENCHMARKS: Benchmark[] = [step, forward, views, serve, fairness, gateway, pipeline, scale];
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

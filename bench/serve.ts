@@ -22,7 +22,7 @@ interface Plan {
 }
 
 /** The peers, and what they compute with. KServe and torch (torch.compile, the large networks) are most of 3 GB. */
-const LIGHT = ["litserve==0.2.19", "onnxruntime==1.32.0", "onnx==1.23.2"];
+export const LIGHT = ["litserve==0.2.19", "onnxruntime==1.32.0", "onnx==1.23.2"];
 const WHOLE = [
   "litserve==0.2.19",
   "kserve==0.21.0",

@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import { indexList } from "../../student-trainer/data/list.ts";
 import type { ListIndex } from "../../student-trainer/data/listed-files.ts";
 import { examplesOf } from "../../student-trainer/data/order.ts";
+import { noneSeen } from "../../student-trainer/data/seen.ts";
 import { sliceOf } from "../../student-trainer/data/slice.ts";
 import { type Source, sourceOf } from "../../student-trainer/data/source.ts";
 
@@ -33,7 +34,7 @@ process.once("message", async (order: IndexOrder) => {
   const [indexMs, index] = await timed(() => indexList(order));
   const peakMb = process.resourceUsage().maxRSS / 1024 - before;
   const [threadMs] = await timed(() => threadWith(index));
-  const source = sourceOf(index);
+  const source = sourceOf({ ...index, seen: noneSeen(index.classes.length) });
   const steps = stepsOf(source);
   const [sliceMs] = await timed(() => sliceOf("[:90%]", source));
   const indexMb =

@@ -44,7 +44,7 @@ export async function makeNetwork(
 }
 
 /** A BiT-R50 of random weights, also in its head. */
-async function writeBit(path: string): Promise<void> {
+export async function writeBit(path: string): Promise<void> {
   const weights = initBit({ blocks: bitBlocks(50), width: 1, classes: 1000 }, noise);
   const arrays = Object.entries(weights).map(([name, { shape, values }]) => {
     const data = name === "head/kernel" ? noise(name, values.length).map((value) => value * 0.05) : values;

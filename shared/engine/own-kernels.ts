@@ -19,7 +19,11 @@ interface OwnKernel {
 /** By family, which is the name of its source under `kernels/`. */
 const FAMILIES: Record<string, Record<string, OwnKernel>> = {
   convolution: {
-    FunmatchConvolution: { inputs: ["x", "kernel"], attributes: { stride: "int", pad: "int" }, outputs: 1 },
+    FunmatchConvolution: {
+      inputs: ["x", "kernel"],
+      attributes: { stride: "int", pad: "int", constant: "bool" },
+      outputs: 1,
+    },
     FunmatchConvolutionByInput: {
       inputs: ["dy", "kernel"],
       attributes: { stride: "int", pad: "int", height: "int", width: "int" },

@@ -23,7 +23,7 @@ export interface BitOutputs {
  * The BiT ResNet v2 of the paper (`bit_paper` in big_vision): weight-standardised convolutions, GroupNorm,
  * pre-activation bottleneck units. A pure function of parameters and images, in tfjs ops alone.
  *
- * @param convolve `paddedConv` where the kernels among the parameters are standardised already
+ * @param convolve `constantConv` where the kernels among the parameters are standardised already
  * @example const { logits } = bit({ blocks: bitBlocks(50), width: 1, classes: 1000 })(params, images);
  */
 export function bit(

@@ -9,12 +9,20 @@ const NAME = "FunmatchConvolution";
  *
  * @param x [N,H,W,I]
  * @param kernel [k,k,I,O]
+ * @param constant the kernel will be the same tensor in every run, as in inference: the engine's operation lays it out
+ *   once and keeps that, in as much memory again
  * @returns [N,(H+2·pad-k)/stride+1,(W+2·pad-k)/stride+1,O], rounded down
  */
-export function convolve(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, pad: number): tf.Tensor4D {
+export function convolve(
+  x: tf.Tensor4D,
+  kernel: tf.Tensor4D,
+  stride: number,
+  pad: number,
+  constant = false,
+): tf.Tensor4D {
   const own = fused(NAME);
   return own
-    ? (own({ x, kernel }, { stride, pad })[0] as tf.Tensor4D)
+    ? (own({ x, kernel }, { stride, pad, constant })[0] as tf.Tensor4D)
     : plainConvolve(x, kernel, stride, pad);
 }
 

@@ -3,7 +3,7 @@ import { bit } from "./bit.ts";
 import type { Weights } from "./bit-config.ts";
 import type { LoadedNetwork } from "./load-network.ts";
 import { networkOf } from "./networks.ts";
-import { EPSILON, paddedConv } from "./standardized-conv.ts";
+import { constantConv, EPSILON } from "./standardized-conv.ts";
 
 /** A network that is not trained any more: whatever of its parameters alone can be computed is computed once. */
 export interface Inference {
@@ -18,7 +18,7 @@ export function inferenceOf({ config, weights }: LoadedNetwork): Inference {
     const network = networkOf(config).apply();
     return { parameters: weights, logits: (p, images) => network(p, images, { training: false }).logits };
   }
-  const network = bit(config, paddedConv);
+  const network = bit(config, constantConv);
   return { parameters: withStandardKernels(weights), logits: (p, images) => network(p, images).logits };
 }
 

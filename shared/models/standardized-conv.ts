@@ -14,9 +14,13 @@ export function standardizedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 
   return paddedConv(x, standardize(kernel), stride);
 }
 
-/** The same with a kernel as it is: one that was standardised before, say. */
-export function paddedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
-  return convolve(x, kernel, stride, (kernel.shape[0] - 1) / 2);
+/** The same with a constant kernel that was standardised before: of a network that is not trained any more. */
+export function constantConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 | 2): tf.Tensor4D {
+  return paddedConv(x, kernel, stride, true);
+}
+
+function paddedConv(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 1 | 2, constant = false): tf.Tensor4D {
+  return convolve(x, kernel, stride, (kernel.shape[0] - 1) / 2, constant);
 }
 
 /** Standardises a kernel over all axes but its last: by the engine's fused operation, where it has one. */

@@ -13,6 +13,9 @@ import { rulesOf } from "./rules.ts";
 
 type Ort = typeof import("onnxruntime-node");
 
+/** How long a thread of a pass looks on for work before it sleeps. */
+const LOOK_ON_US = 100;
+
 /**
  * Loads an ONNX network into ONNX Runtime, on the CPU. Its `run` blocks the thread that calls it.
  *
@@ -93,8 +96,9 @@ async function createSession(
     executionMode: "sequential",
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
-    // Waiting threads sleep: spinning would take the cores from the sockets and from other models.
-    extra: { session: { intra_op: { allow_spinning: "0" } } },
+    // Threads that wait for the next layer look on for a moment before they sleep: to be woken for each takes a third
+    // of a small pass. No longer, and not between passes: that would take the cores from the sockets and other models.
+    extra: { session: { force_spinning_stop: "1", intra_op: { spin_duration_us: String(LOOK_ON_US) } } },
   };
   try {
     if (file.hasExternalData) return await ort.InferenceSession.create(path, options);

@@ -1,10 +1,17 @@
 import { type ModelConfig, membersOf, type NetworkConfig } from "../config/model-config.ts";
 import type { Phases } from "../life/phases.ts";
 import { openEnsemble } from "./ensemble.ts";
+import { inParts } from "./in-parts.ts";
 import { ModelFileError, type Network } from "./network.ts";
 import { openNpz } from "./npz.ts";
 import { openOnnx } from "./onnx.ts";
 import { openTensorflow } from "./savedmodel.ts";
+
+/**
+ * Images that ONNX Runtime computes at once, for each thread: fewer leave threads waiting for each other, with more the
+ * caches do not hold what one layer writes until the next reads it. TensorFlow with our operations gains nothing by it.
+ */
+const IMAGES_A_THREAD = 4;
 
 /**
  * Loads the network, or networks, that a model's config names.
@@ -37,7 +44,7 @@ async function openOne(model: NetworkConfig, threads: number, enter: Phases["ent
     case "npz":
       return openNpz(model, onRead);
     case "onnx":
-      return openOnnx(model, threads, onRead);
+      return inParts(await openOnnx(model, threads, onRead), IMAGES_A_THREAD * threads);
     case "savedmodel":
       return openTensorflow(model, onRead);
     case "tfjs":

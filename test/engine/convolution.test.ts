@@ -135,6 +135,21 @@ describe("a convolution of ours", () => {
     },
   );
 
+  test.each(named([...PATCHES, ...WINOGRAD]))(
+    "%s with a constant kernel, laid out once: the same bits",
+    (_, one) => {
+      const [x, kernel] = given(one) as [tf.Tensor4D, tf.Tensor4D];
+      const another = tf.mul(kernel, -2) as tf.Tensor4D;
+      // One operation computes them all: each must be given its own kernel's layout, whatever came before.
+      for (const each of [kernel, kernel, another, kernel]) {
+        const [found, expected] = [true, false].map((constant) =>
+          tf.tidy(() => convolve(x, each, one.stride, one.pad, constant).dataSync()),
+        );
+        expect([...found!]).toEqual([...expected!]);
+      }
+    },
+  );
+
   test("one thread and five compute the same bits", async () => {
     const [one, five] = await Promise.all(["1", "5"].map(digestWith));
     expect(one).toMatch(/^[0-9a-f]{64}$/);

@@ -85,11 +85,11 @@ inline Patches<S> PatchesOf(const Convolution& conv, const S* x) {
 constexpr int64_t kTerms = 256;
 constexpr int64_t kApart = kTerms + kLanes;
 
-// to(m) [0, outputs) = sum over k of patches[m][k] * right[k][0, outputs). `pack` writes right[k, k + terms) of the
-// columns [j, end) as [terms][kColumns] for each kColumns of them.
+// to(m) [0, outputs) = sum over k of patches[m][k] * right[k][0, outputs). `pack` gives right[k, k + terms) of the
+// columns [j, end) as [terms][kColumns] for each kColumns of them: where they are so already, or written to `to`.
 template <typename S>
 inline void MultiplyPatches(const Each& each, int threads, const Patches<S>& patches, int64_t outputs,
-                            const std::function<void(int64_t k, int64_t terms, int64_t j, int64_t end, float* to)>& pack,
+                            const std::function<const float*(int64_t k, int64_t terms, int64_t j, int64_t end, float* to)>& pack,
                             const std::function<S*(int64_t m)>& to, bool contiguous) {
   constexpr bool kFloats = std::is_same_v<S, float>;
   const int64_t depth = patches.columns();
@@ -120,7 +120,7 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches<S>& pat
       if constexpr (kFloats)
         if (!copied) left = patches.source + m * depth + k;
       const int64_t stride = copied ? kApart : depth;
-      pack(k, terms, begin, end, right);
+      const float* packed = pack(k, terms, begin, end, right);
       for (int64_t j = begin; j < end; j += kColumns) {
         const bool fresh = !copied && j == begin;
         float* c = result + j - begin;
@@ -132,7 +132,7 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches<S>& pat
             for (int64_t r = tiles.begin(i + 1); r < tiles.end(i + 1); ++r)
               for (int64_t t = 0; t < terms; t += kLanes) __builtin_prefetch(left + r * stride + t, 0, 2);
           TileInto<Left::kRowsApart>(tiles.end(i) - tiles.begin(i), in_place ? outputs - j : kColumns, terms,
-                                     left + tiles.begin(i) * stride, stride, right + (j - begin) * terms, c + tiles.begin(i) * c_stride,
+                                     left + tiles.begin(i) * stride, stride, packed + (j - begin) * terms, c + tiles.begin(i) * c_stride,
                                      c_stride, k > 0);
         }
       }
@@ -142,14 +142,30 @@ inline void MultiplyPatches(const Each& each, int threads, const Patches<S>& pat
   });
 }
 
+// Floats of a kernel that is packed whole.
+inline int64_t PackedPatches(const Convolution& conv) {
+  return conv.side * conv.side * conv.channels * CeilDiv(conv.outputs, kColumns) * kColumns;
+}
+
+// Packs a kernel whole, as ConvolvePatches reads it.
+inline void PackPatches(const Convolution& conv, const float* kernel, float* to) {
+  const int64_t depth = conv.side * conv.side * conv.channels, outputs = conv.outputs;
+  for (int64_t k = 0; k < depth; k += kTerms)
+    PackRows(kernel + k * outputs, outputs, std::min(kTerms, depth - k), outputs,
+             to + k * CeilDiv(outputs, kColumns) * kColumns);
+}
+
+// `packed`: the kernel is as PackPatches wrote it.
 template <typename S>
 inline void ConvolvePatches(const Each& each, int threads, const Convolution& conv, const S* x, const float* kernel,
-                            S* y) {
-  const int64_t outputs = conv.outputs;
+                            bool packed, S* y) {
+  const int64_t outputs = conv.outputs, wide = CeilDiv(outputs, kColumns) * kColumns;
   MultiplyPatches<S>(
       each, threads, PatchesOf(conv, x), outputs,
-      [&](int64_t k, int64_t terms, int64_t j, int64_t end, float* to) {
+      [&](int64_t k, int64_t terms, int64_t j, int64_t end, float* to) -> const float* {
+        if (packed) return kernel + k * wide + j * terms;
         PackRows(kernel + k * outputs + j, outputs, terms, end - j, to);
+        return to;
       },
       [&](int64_t m) { return y + m * outputs; }, true);
 }
@@ -186,7 +202,8 @@ inline void ConvolvePatchesByInput(const Each& each, int threads, const Convolut
                             (w + conv.pad) / s - (taps_w - 1),
                             taps_h,
                             taps_w};
-      const auto pack = [&](int64_t begin, int64_t terms, int64_t j, int64_t end, float* out) {
+      const auto pack = [&](int64_t begin, int64_t terms, int64_t j, int64_t end, float* to) -> const float* {
+        float* out = to;
         for (; j < end; j += kColumns)
           for (int64_t k = begin; k < begin + terms;) {
             const int64_t tap = k / outputs, o = k % outputs, count = std::min(begin + terms - k, outputs - o);
@@ -197,6 +214,7 @@ inline void ConvolvePatchesByInput(const Each& each, int threads, const Convolut
             out += count * kColumns;
             k += count;
           }
+        return to;
       };
       MultiplyPatches<S>(each, threads, patches, channels, pack, to, s == 1);
     }

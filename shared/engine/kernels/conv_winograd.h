@@ -23,16 +23,23 @@ inline bool Suits(const Convolution& conv) {
          2 * kPlanes * TilesOf(conv).count() <= 9 * conv.images * conv.height * conv.width;
 }
 
-// A kernel [3, 3, C, O]; turned, it takes O channels to C outputs.
+// A kernel [3, 3, C, O]; turned, it takes O channels to C outputs. Packed, it is [O / kColumns, C, 9, kColumns] with
+// zeros beyond the last output: read along the memory, where nine taps of few outputs each lie in as many pages.
 struct Kernel {
   const float* weights;
   int64_t channels, outputs;
-  bool turned;
+  bool turned, packed;
   int64_t ins() const { return turned ? outputs : channels; }
   int64_t outs() const { return turned ? channels : outputs; }
 
   // Inputs [c, c + terms), outputs [j, j + kColumns), as planes of [terms][kColumns] that are `apart` apart.
   void Write(int64_t c, int64_t terms, int64_t j, float* to, int64_t apart) const {
+    if (packed) {
+      for (int64_t k = 0; k < terms; ++k)
+        for (int half = 0; half < kColumns; half += kLanes)
+          WriteOne(weights + (j * channels + (c + k) * kColumns) * 9 + half, kColumns, to + k * kColumns + half, apart);
+      return;
+    }
     for (int half = 0; half < kColumns; half += kLanes) {
       float* out = to + half;
       if (j + half >= outs()) {
@@ -50,6 +57,18 @@ struct Kernel {
           WriteOne(weights + (c + k) * outputs + j + half, channels * outputs, out + k * kColumns, apart);
       }
     }
+  }
+
+  int64_t packed_floats() const { return CeilDiv(outputs, kColumns) * kColumns * channels * 9; }
+
+  void Pack(float* to) const {
+    for (int64_t j = 0; j < outputs; j += kColumns)
+      for (int64_t c = 0; c < channels; ++c)
+        for (int tap = 0; tap < 9; ++tap, to += kColumns) {
+          const int64_t there = std::min<int64_t>(kColumns, outputs - j);
+          CopyNumbers(weights + (tap * channels + c) * outputs + j, there, to);
+          std::fill(to + there, to + kColumns, 0.0f);
+        }
   }
 
  private:

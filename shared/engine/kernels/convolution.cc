@@ -58,7 +58,9 @@ tensorflow::Status CheckKernel(const Tensor& kernel, const char* pixels, int64_t
 template <typename T>
 class ConvolutionOp : public ConvolutionBase {
  public:
-  using ConvolutionBase::ConvolutionBase;
+  explicit ConvolutionOp(OpKernelConstruction* construction) : ConvolutionBase(construction) {
+    OP_REQUIRES_OK(construction, construction->GetAttr("constant", &constant_));
+  }
 
   void Compute(OpKernelContext* context) override {
     const Tensor& x = context->input(0);
@@ -73,14 +75,45 @@ class ConvolutionOp : public ConvolutionBase {
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &y));
     if (y->NumElements() == 0) return;
     if (x.NumElements() == 0) return SetZero<T>(y);
+    Tensor packed;  // held until it is used: another run may pack another kernel
+    if (constant_) OP_REQUIRES_OK(context, Packed(context, conv, kernel, &packed));
+    const float* weights = Floats(constant_ ? packed : kernel);
     if (!winograd::Suits(conv))
-      return ConvolvePatches(EachOf(context), Threads(context), conv, Elements<T>(x), Floats(kernel), Elements<T>(y));
+      return ConvolvePatches(EachOf(context), Threads(context), conv, Elements<T>(x), weights, constant_, Elements<T>(y));
     const winograd::Plan plan{winograd::TilesOf(conv), conv.channels, conv.outputs};
     Tensor shared;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({plan.shared()}), &shared));
-    winograd::Convolve(EachOf(context), plan, Elements<T>(x), {Floats(kernel), conv.channels, conv.outputs, false},
+    winograd::Convolve(EachOf(context), plan, Elements<T>(x), {weights, conv.channels, conv.outputs, false, constant_},
                        Floats(&shared), Elements<T>(y));
   }
+
+ private:
+  // The kernel packed: as it was at the last call, if that was the same tensor. It is held, so that nothing else can
+  // come to lie where it does.
+  tensorflow::Status Packed(OpKernelContext* context, const Convolution& conv, const Tensor& kernel, Tensor* packed) {
+    const bool suits = winograd::Suits(conv);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!kernel.SharesBufferWith(kernel_) || kernel.shape() != kernel_.shape() || suits != suits_) {
+      const winograd::Kernel whole{Floats(kernel), conv.channels, conv.outputs, false, false};
+      const int64_t floats = suits ? whole.packed_floats() : PackedPatches(conv);
+      Tensor fresh;
+      TF_RETURN_IF_ERROR(context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({floats}), &fresh));
+      if (suits)
+        whole.Pack(Floats(&fresh));
+      else
+        PackPatches(conv, Floats(kernel), Floats(&fresh));
+      packed_ = fresh;
+      kernel_ = kernel;
+      suits_ = suits;
+    }
+    *packed = packed_;
+    return absl::OkStatus();
+  }
+
+  bool constant_;
+  std::mutex mutex_;
+  Tensor kernel_, packed_;
+  bool suits_ = false;
 };
 
 template <typename T>
@@ -112,7 +145,7 @@ class ConvolutionByInputOp : public ConvolutionBase {
     const winograd::Plan plan{winograd::TilesOf(conv), conv.outputs, conv.channels};
     Tensor shared;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, TensorShape({plan.shared()}), &shared));
-    winograd::Convolve(EachOf(context), plan, Elements<T>(dy), {Floats(kernel), conv.channels, conv.outputs, true},
+    winograd::Convolve(EachOf(context), plan, Elements<T>(dy), {Floats(kernel), conv.channels, conv.outputs, true, false},
                        Floats(&shared), Elements<T>(dx));
   }
 
@@ -186,6 +219,7 @@ REGISTER_OP("FunmatchConvolution")
     .Attr("T: {float, bfloat16}")
     .Attr("stride: int >= 1")
     .Attr("pad: int >= 0")
+    .Attr("constant: bool = false")  // the kernel is the same tensor in every run: it is packed once
     .SetShapeFn(ConvolutionShape);
 
 REGISTER_OP("FunmatchConvolutionByInput")

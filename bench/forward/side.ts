@@ -1,0 +1,81 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { createInterface } from "node:readline";
+import { askChild } from "../ask-child.ts";
+import type { Environment } from "../environment.ts";
+import type { ForwardNetwork } from "./networks.ts";
+import type { LoadOrder } from "./ours.ts";
+
+/** What a side is told: compute so many images again and again, for so long. */
+export interface TurnOrder {
+  images: number;
+  seconds: number;
+}
+
+export interface TurnAnswer {
+  /** Of each pass. */
+  milliseconds: number[];
+  /** Of one pass, float32 [images,K] in base64. */
+  logits: string;
+}
+
+/** One way to compute a network, in a process of its own. */
+export interface Side {
+  readonly name: string;
+  turn(order: TurnOrder): Promise<TurnAnswer>;
+  stop(): void;
+}
+
+/** Ours, with the threads that the service gives TensorFlow or ONNX Runtime. */
+export async function startOurs(network: ForwardNetwork, threads: number): Promise<Side> {
+  const env = { ...process.env, TF_NUM_INTRAOP_THREADS: String(threads), TF_NUM_INTEROP_THREADS: "1" };
+  const child = fork(new URL("./ours.ts", import.meta.url), { env });
+  const order: LoadOrder = { load: network.config, threads, pixels: network.pixels };
+  await askChild<TurnAnswer>(child, order);
+  return {
+    name: "ours",
+    turn: (turn) => askChild<TurnAnswer>(child, turn),
+    stop: () => void child.kill("SIGKILL"),
+  };
+}
+
+/**
+ * A peer in one configuration, as side.py understands it.
+ *
+ * @param configuration such as "torch compile channels_last freezing", "onnxruntime"
+ */
+export function startPeer(
+  configuration: string,
+  network: ForwardNetwork,
+  { environment, threads }: { environment: Environment; threads: number },
+): Side {
+  const file = configuration.startsWith("torch") ? network.config.path : network.onnx;
+  const args = [configuration, threads, file, network.pixels, network.config.resolution].map(String);
+  const env = { OMP_NUM_THREADS: String(threads), ...(configuration.includes("kept") && KEEPING) };
+  const child = environment.start("side.py", args, { env });
+  const ask = lines(child, configuration);
+  return {
+    name: configuration,
+    turn: async (order) => JSON.parse(await ask(JSON.stringify(order))) as TurnAnswer,
+    stop: () => void child.kill("SIGKILL"),
+  };
+}
+
+/** glibc gives large tensors back to the system after each use, and faults their pages in anew; not with this. */
+const KEEPING = {
+  GLIBC_TUNABLES: "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184",
+};
+
+/** Writes a line and reads the next one; throws with what the process said last when it ends instead. */
+function lines(child: ChildProcess, name: string): (line: string) => Promise<string> {
+  const answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  let said = "";
+  child.stderr!.on("data", (text) => {
+    said = (said + text).slice(-4000);
+  });
+  return async (line) => {
+    child.stdin!.write(`${line}\n`);
+    const { value, done } = await answers.next();
+    if (done) throw new Error(`${name} ended before it answered:\n${said}`);
+    return value;
+  };
+}
