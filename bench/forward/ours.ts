@@ -3,8 +3,8 @@
  * from the bytes of one request to logits.
  */
 import { readFileSync } from "node:fs";
-import { openNetwork } from "../../teacher-service/formats/open.ts";
 import type { NetworkConfig } from "../../teacher-service/config/model-config.ts";
+import { openNetwork } from "../../teacher-service/formats/open.ts";
 import { pageAligned } from "../../teacher-service/request/page-aligned.ts";
 import type { TurnAnswer, TurnOrder } from "./side.ts";
 

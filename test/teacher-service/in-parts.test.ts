@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { Images, Pass } from "../../teacher-service/queue/batch.ts";
+import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
 import { inParts, partsOf } from "../../teacher-service/formats/in-parts.ts";
 import { openNetwork } from "../../teacher-service/formats/open.ts";
-import { modelSchema, resolveModel } from "../../teacher-service/config/model-config.ts";
+import type { Images, Pass } from "../../teacher-service/queue/batch.ts";
 import { noise, writeTeacher } from "./tiny-teacher.ts";
 
 const SIDE = 32;
