@@ -1,6 +1,7 @@
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
 import { UserError } from "@funmatch/config";
 import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
@@ -32,6 +33,8 @@ import type { Service } from "./service.ts";
  * @throws UserError for a port or keys that cannot be had, or when no model could be loaded
  */
 export async function serve(written: TeacherConfig): Promise<number> {
+  // Node takes 64 KiB for whatever a socket brings, and V8 would stop everything to collect after each 64 MiB of them.
+  setFlagsFromString("--external-memory-accounted-in-global-limit");
   const config = openSecrets(written);
   const log = openLog(config.logLevel);
   const room = openRoom({ limitBytes: config.limits.queueBytes, rules: teamRules(config.teams) });
