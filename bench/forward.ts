@@ -43,7 +43,7 @@ export const forward: Benchmark = {
   name: "forward",
   what: "a forward pass of a teacher, from bytes to logits, against PyTorch and ONNX Runtime at batch 1 to 128",
   needs:
-    "the first time it installs 5 GB of Python packages (PyTorch, JAX, TensorFlow) into the user's cache",
+    "the first time it installs 8 GB of Python packages (PyTorch, JAX, TensorFlow) into the user's cache",
   async run({ tiny }) {
     const environment = tiny ? await openLight() : await openPeers("forward");
     const rows: Row[] = [];

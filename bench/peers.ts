@@ -17,5 +17,5 @@ const PACKAGES = [
 /** The Python environment of the peers of `step`, `forward` and `views`; the scripts lie in `bench/<folder>`. */
 export function openPeers(folder: string): Promise<Environment> {
   const scripts = join(import.meta.dirname, folder);
-  return openEnvironment({ name: "peers", packages: PACKAGES, scripts, size: "5 GB" });
+  return openEnvironment({ name: "peers", packages: PACKAGES, scripts, size: "8 GB" });
 }

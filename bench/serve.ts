@@ -21,7 +21,7 @@ interface Plan {
   rounds: number;
 }
 
-/** The peers, and what they compute with. KServe and torch (torch.compile, the large networks) are most of 3 GB. */
+/** The peers, and what they compute with. KServe and torch (torch.compile, the large networks) are most of 6 GB. */
 export const LIGHT = ["litserve==0.2.19", "onnxruntime==1.32.0", "onnx==1.23.2"];
 const WHOLE = [
   "litserve==0.2.19",
@@ -74,13 +74,13 @@ const TINY: Plan = {
 export const serve: Benchmark = {
   name: "serve",
   what: "the teacher service against LitServe and KServe's Python server: 32 images of 128x128 a request",
-  needs: "the first time it installs 3 GB of Python packages (LitServe, KServe, torch) into the user's cache",
+  needs: "the first time it installs 6 GB of Python packages (LitServe, KServe, torch) into the user's cache",
   async run({ tiny }) {
     const environment = await openEnvironment({
       name: "serve",
       packages: tiny ? LIGHT : WHOLE,
       scripts: join(import.meta.dirname, "serve"),
-      size: tiny ? undefined : "3 GB",
+      size: tiny ? undefined : "6 GB",
     });
     const folder = mkdtempSync(join(tmpdir(), "funmatch-bench-serve-"));
     const clients = startClients();

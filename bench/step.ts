@@ -23,7 +23,7 @@ interface Peers {
 export const step: Benchmark = {
   name: "step",
   what: "a training step (forward, distance, gradients, clip, Adam, decay) beside PyTorch, JAX and tfjs-node",
-  needs: `the first time it installs 5 GB of Python packages into the user's cache; --row NAME measures one of ${SIZES.map(({ key }) => key).join(", ")}`,
+  needs: `the first time it installs 8 GB of Python packages into the user's cache; --row NAME measures one of ${SIZES.map(({ key }) => key).join(", ")}`,
   async run({ tiny, row }) {
     const sizes = (tiny ? TINY_SIZES : SIZES).filter(({ key }) => row === undefined || key === row);
     if (sizes.length === 0)

@@ -44,7 +44,7 @@ const TINY: Plan = {
 export const views: Benchmark = {
   name: "views",
   what: "batches of training views on one core: JPEG decoding, inception crop, resize, flip, mixup, SHA-256",
-  needs: "the first time it installs 5 GB of Python packages (torch, TensorFlow, JAX) into the user's cache",
+  needs: "the first time it installs 8 GB of Python packages (torch, TensorFlow, JAX) into the user's cache",
   async run({ tiny }) {
     const plan = tiny ? TINY : WHOLE;
     const scripts = join(import.meta.dirname, "views");
