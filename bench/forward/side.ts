@@ -1,5 +1,5 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { createInterface } from "node:readline";
+import { fork } from "node:child_process";
+import { answersOf } from "../answers.ts";
 import { askChild } from "../ask-child.ts";
 import type { Environment } from "../environment.ts";
 import type { ForwardNetwork } from "./networks.ts";
@@ -52,10 +52,13 @@ export function startPeer(
   const args = [configuration, threads, file, network.pixels, network.config.resolution].map(String);
   const env = { OMP_NUM_THREADS: String(threads), ...(configuration.includes("kept") && KEEPING) };
   const child = environment.start("side.py", args, { env });
-  const ask = lines(child, configuration);
+  const answer = answersOf(child, configuration);
   return {
     name: configuration,
-    turn: async (order) => JSON.parse(await ask(JSON.stringify(order))) as TurnAnswer,
+    async turn(order) {
+      child.stdin!.write(`${JSON.stringify(order)}\n`);
+      return JSON.parse(await answer()) as TurnAnswer;
+    },
     stop: () => void child.kill("SIGKILL"),
   };
 }
@@ -64,18 +67,3 @@ export function startPeer(
 const KEEPING = {
   GLIBC_TUNABLES: "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184",
 };
-
-/** Writes a line and reads the next one; throws with what the process said last when it ends instead. */
-function lines(child: ChildProcess, name: string): (line: string) => Promise<string> {
-  const answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  let said = "";
-  child.stderr!.on("data", (text) => {
-    said = (said + text).slice(-4000);
-  });
-  return async (line) => {
-    child.stdin!.write(`${line}\n`);
-    const { value, done } = await answers.next();
-    if (done) throw new Error(`${name} ended before it answered:\n${said}`);
-    return value;
-  };
-}

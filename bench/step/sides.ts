@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
+import { answersOf } from "../answers.ts";
 import { askChild } from "../ask-child.ts";
 import type { Environment } from "../environment.ts";
 import type { OurWay, StepAnswer, StepOrder } from "./ours.ts";
@@ -58,16 +58,8 @@ export async function startPeer(
   };
   const order = JSON.stringify({ ...task, library: configuration.library, configuration });
   const child = o.environment.start("peer.py", [order], { env });
-  let said = "";
-  child.stderr!.on("data", (text) => {
-    said = (said + text).slice(-4000);
-  });
-  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  const answer = async (): Promise<StepAnswer> => {
-    const line = await lines.next();
-    if (line.done) throw new Error(`${inWords(configuration)} ended:\n${said}`);
-    return JSON.parse(line.value) as StepAnswer;
-  };
+  const next = answersOf(child, inWords(configuration));
+  const answer = async () => JSON.parse(await next()) as StepAnswer;
   const step = (number: number) => {
     child.stdin!.write(`${number}\n`);
     return answer();

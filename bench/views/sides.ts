@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import type { Box } from "@funmatch/views";
+import { answersOf } from "../answers.ts";
 import type { Environment } from "../environment.ts";
 import { signalTree } from "../serve/process-tree.ts";
 
@@ -78,11 +78,10 @@ export async function startSides(
     const child = spawn(process.execPath, [script], { env, stdio: ["pipe", "pipe", "inherit"] });
     return { name: i === 0 ? "ours" : `ours, ${configuration}`, configurations: [configuration], child };
   });
-  const peers = (tiny ? [{ ...PILLOW, configurations: ["one call"] }] : PEERS).map((peer) => {
-    const child = environment.start(peer.script, []);
-    child.stderr?.pipe(process.stderr);
-    return { ...peer, child };
-  });
+  const peers = (tiny ? [{ ...PILLOW, configurations: ["one call"] }] : PEERS).map((peer) => ({
+    ...peer,
+    child: environment.start(peer.script, []),
+  }));
   return Promise.all([...ours, ...peers].map((side) => open(side, data, core)));
 }
 
@@ -92,14 +91,13 @@ async function open(
   core: number,
 ): Promise<Side> {
   const pid = child.pid as number;
-  const answers = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  const answer = answersOf(child, name);
   async function ask<Answer>(order: object): Promise<Answer> {
     signalTree(pid, "SIGCONT");
     child.stdin?.write(`${JSON.stringify(order)}\n`);
-    const { value, done } = await answers.next();
-    if (done) throw new Error(`${name} ended before it answered`);
+    const said = await answer();
     signalTree(pid, "SIGSTOP");
-    return JSON.parse(value) as Answer;
+    return JSON.parse(said) as Answer;
   }
   await pinTo(core, pid);
   await ask(data);
